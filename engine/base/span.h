@@ -1,0 +1,11 @@
+#pragma once
+
+/* Where a value was written. `file` indexes a table of file names that travels with the model. */
+
+#include <stdint.h>
+
+struct span {
+    uint32_t file;
+    uint32_t line;   /* from 1; 0 = no source */
+    uint32_t column; /* from 1 */
+};
