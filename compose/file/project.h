@@ -1,0 +1,304 @@
+#pragma once
+
+/* The Compose model: what a set of Compose files says, normalised (compose.md section 1).
+ *
+ * Everything is arena-owned and immutable after project_load(). Strings are NUL-terminated; lists
+ * are struct strings / struct pairs; arrays are `things` + `n_things`. services, networks, volumes,
+ * a service's networks and depends_on are sorted by name, so that what is printed is stable.
+ * Times are nanoseconds, sizes bytes. Unset: NULL, -1, or what the field's comment says.
+ *
+ * Loading is pure apart from reading the named files: the environment is an argument. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/span.h"
+#include "engine/base/str.h"
+
+struct arena;
+struct buf;
+struct error;
+struct node; /* YAML with positions, private to compose/file */
+
+/* ---- the model ---------------------------------------------------------------------------- */
+
+struct build {
+    const char *context;    /* absolute path; NULL = the service has no build section */
+    const char *dockerfile; /* relative to the context unless absolute; default "Dockerfile" */
+    const char *target;     /* NULL = last stage */
+    struct pairs args;      /* resolved; sorted by name; every value set */
+    struct span span;
+};
+
+struct service_port {
+    const char *host_ip;      /* NULL = all addresses */
+    uint16_t published_first; /* 0 = ephemeral */
+    uint16_t published_last;  /* = first, or the end of a range of which one free port is taken */
+    uint16_t target;
+    const char *protocol; /* "tcp", "udp" or "sctp" */
+    const char *name;     /* NULL */
+    struct span span;
+};
+
+enum service_mount_type { SERVICE_MOUNT_BIND, SERVICE_MOUNT_VOLUME, SERVICE_MOUNT_TMPFS };
+
+struct service_mount {
+    enum service_mount_type type;
+    const char *source;      /* bind: absolute host path; volume: KEY of a project volume, or NULL =
+                                anonymous; tmpfs: NULL */
+    const char *target;      /* absolute, cleaned */
+    const char *propagation; /* bind: "rprivate", "rshared" …; NULL = default */
+    const char *selinux;     /* bind: "z", "Z" or NULL */
+    int64_t tmpfs_size;      /* bytes; -1 = unset */
+    int64_t tmpfs_mode;      /* permission bits; -1 = unset */
+    bool read_only;
+    bool create_host_path; /* bind: make the source directory when it is missing */
+    bool nocopy;           /* volume: don't fill an empty one from the image */
+    struct span span;
+};
+
+struct service_network {
+    const char *key;          /* of project->networks */
+    struct strings aliases;   /* without the service's own name, which is implied */
+    const char *ipv4_address; /* NULL = any */
+    struct span span;
+};
+
+enum service_condition { SERVICE_STARTED, SERVICE_HEALTHY, SERVICE_COMPLETED_SUCCESSFULLY };
+
+struct service_dependency {
+    const char *service;
+    enum service_condition condition;
+    bool restart;  /* restart us when Compose restarts or recreates the dependency */
+    bool required; /* false: a warning only, when the dependency is missing or fails */
+    struct span span;
+};
+
+struct service_health {
+    bool is_set;         /* the section is there and says something; else the image's check holds */
+    bool disable;        /* `disable: true` or test NONE: no check, not even the image's */
+    struct strings test; /* "CMD", … or "CMD-SHELL", text; n = 0: the image's test */
+    int64_t interval_ns; /* -1 = default (30 s) */
+    int64_t timeout_ns;  /* -1 = default (30 s) */
+    int64_t start_period_ns;   /* -1 = default (0) */
+    int64_t start_interval_ns; /* -1 = default (5 s) */
+    int64_t retries;           /* -1 = default (3) */
+};
+
+enum service_restart {
+    SERVICE_RESTART_UNSET,
+    SERVICE_RESTART_NO,
+    SERVICE_RESTART_ALWAYS,
+    SERVICE_RESTART_ON_FAILURE,
+    SERVICE_RESTART_UNLESS_STOPPED,
+};
+
+struct service_ulimit {
+    const char *name; /* "nofile" */
+    int64_t soft;     /* -1 = unlimited */
+    int64_t hard;     /* -1 = unlimited */
+    bool is_single;   /* written as one number */
+};
+
+/* A list that can be absent, empty (clears the image's), or given. */
+struct service_command {
+    bool is_set;
+    struct strings argv;
+};
+
+struct service {
+    const char *name;
+    struct span span; /* of the key */
+
+    const char *image; /* NULL = only built: `<project>-<service>` */
+    struct build build;
+    struct service_command command;
+    struct service_command entrypoint;
+    struct pairs environment; /* sorted by name, env_file merged in; NULL value = remove the image's
+                               */
+    struct pairs labels;      /* sorted by name; every value set */
+
+    struct service_port *ports; /* in the order of the file, ranges expanded */
+    size_t n_ports;
+    struct strings expose; /* "80", "80-90/udp" */
+    struct service_mount *volumes;
+    size_t n_volumes;
+    struct strings tmpfs; /* "/run" or "/run:size=64m,mode=755" */
+    struct service_network *networks;
+    size_t n_networks;
+    struct service_dependency *depends_on;
+    size_t n_depends_on;
+    struct service_health healthcheck;
+
+    enum service_restart restart;
+    int64_t restart_retries; /* on-failure:N; 0 = no limit */
+    const char *user;
+    const char *working_dir;
+    const char *hostname;
+    const char *container_name;
+    int init;                /* -1 = unset, 0, 1 */
+    const char *stop_signal; /* as written, checked; NULL = the image's, or SIGTERM */
+    int64_t stop_grace_ns;   /* -1 = default (10 s) */
+    bool read_only;
+    bool privileged;
+    bool stdin_open;
+    bool tty;
+    struct strings cap_add;
+    struct strings cap_drop;
+    int64_t mem_limit;              /* bytes; -1 = unset; 0 = no limit */
+    double cpus;                    /* -1 = unset; 0 = no limit */
+    int64_t pids_limit;             /* INT64_MIN = unset; -1 and 0 = no limit */
+    struct service_ulimit *ulimits; /* sorted by name */
+    size_t n_ulimits;
+    struct pairs sysctls;     /* sorted by name */
+    struct pairs extra_hosts; /* host → one address or "host-gateway"; a host can come twice */
+    struct strings dns;
+    struct strings profiles;
+
+    const struct node *source; /* the section, for x-* and spans */
+};
+
+#define SERVICE_PIDS_UNSET INT64_MIN
+
+struct network_pool {
+    const char *subnet;  /* CIDR; NULL = pick one */
+    const char *gateway; /* NULL = first address */
+};
+
+struct network {
+    const char *key;
+    const char *name; /* final: `<project>_<key>`, or as written */
+    struct span span;
+    bool external;
+    bool internal;
+    const char *driver; /* NULL or "bridge" */
+    struct network_pool *pools;
+    size_t n_pools;
+    struct pairs labels;
+    const struct node *source;
+};
+
+struct volume {
+    const char *key;
+    const char *name; /* final: `<project>_<key>`, or as written */
+    struct span span;
+    bool external;
+    const char *driver; /* NULL or "local" */
+    struct pairs labels;
+    const struct node *source;
+};
+
+/* ---- diagnostics --------------------------------------------------------------------------- */
+
+/* A text that spans point into. */
+struct source {
+    const char *name; /* as messages show it: "compose.yaml", "-" for stdin */
+    const char *path; /* absolute; NULL for stdin */
+    struct str text;
+};
+
+enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
+
+struct diagnostic {
+    enum severity severity;
+    struct span span;    /* line 0 = about no place */
+    const char *message; /* lower case, no full stop */
+    const char *hint;    /* NULL, or what to do about it */
+};
+
+/* In the order found. Arena-owned. At most DIAGNOSTICS_MAX errors are kept. */
+struct diagnostics {
+    struct diagnostic *items;
+    size_t n;
+    size_t n_errors;
+    const struct source *sources; /* spans' file indexes these */
+    size_t n_sources;
+};
+
+enum { DIAGNOSTICS_MAX = 100 };
+
+enum diagnostics_colour { DIAGNOSTICS_PLAIN, DIAGNOSTICS_COLOUR };
+
+/* "compose.yaml:31:7: error: message", the source line, a caret, and the hint, for each. */
+void diagnostics_print(struct buf *out, const struct diagnostics *diagnostics,
+                       enum diagnostics_colour colour);
+
+/* ---- the project ---------------------------------------------------------------------------- */
+
+struct project {
+    const char *name;
+    const char *directory; /* absolute: what relative paths of all files are relative to */
+    const char **files;    /* absolute paths of the Compose files; "-" for stdin */
+    size_t n_files;
+
+    struct service *services;
+    size_t n_services;
+    struct service *disabled_services; /* by profiles or selection: their containers are no orphans
+                                        */
+    size_t n_disabled_services;
+    struct network *networks; /* those that enabled services use */
+    size_t n_networks;
+    struct volume *volumes;
+    size_t n_volumes;
+
+    struct strings profiles;  /* active */
+    struct pairs environment; /* what interpolation saw: process, --env-file, .env */
+    struct diagnostics warnings;
+
+    const struct source *sources; /* spans' file indexes these; the first n_files are the files */
+    size_t n_sources;
+    const struct node *root; /* merged, canonical */
+};
+
+enum project_flags {
+    PROJECT_WITH_DEPENDENCIES = 1 << 0, /* of the services named in the options */
+    PROJECT_KEEP_ALL = 1 << 1,          /* naming services enables their profiles, drops nobody */
+    PROJECT_NO_CONSISTENCY = 1 << 2,
+    PROJECT_ALL_RESOURCES = 1 << 3, /* keep networks and volumes that no service uses */
+    PROJECT_NO_INTERPOLATE = 1 << 4,
+};
+
+struct project_options {
+    struct strings files;          /* -f; empty: COMPOSE_FILE, else search; "-" = stdin_fd */
+    const char *project_directory; /* --project-directory, or NULL */
+    const char *name;              /* -p, or NULL */
+    struct strings env_files;      /* --env-file */
+    struct strings profiles;       /* --profile */
+    struct strings services;       /* named on the command line; empty = all */
+    struct pairs environment;      /* of the process */
+    const char *working_dir;       /* absolute */
+    int stdin_fd;                  /* read for "-f -"; -1 = refuse it */
+    unsigned flags;                /* enum project_flags */
+};
+
+/* Load, check and normalise. *ret_diagnostics is always set (errors and warnings, arena-owned); on
+ * failure *err summarises: ERROR_INVALID "compose.yaml: 3 errors", or ERROR_NOT_FOUND when there is
+ * no file. */
+int project_load(struct arena *arena, const struct project_options *options,
+                 const struct project **ret, struct diagnostics *ret_diagnostics,
+                 struct error *err);
+
+/* The model as `docker compose config` prints it; loading the result gives the same result. */
+void project_print_yaml(struct buf *out, const struct project *project);
+void project_print_json(struct buf *out, const struct project *project);
+
+/* NULL if there is none. */
+const struct service *project_find_service(const struct project *project, const char *name);
+const struct network *project_find_network(const struct project *project, const char *key);
+const struct volume *project_find_volume(const struct project *project, const char *key);
+
+/* The project with only the named services (all, if the list is empty), and with what they depend
+ * on if with_dependencies. The others go to disabled_services. ERROR_NOT_FOUND: "no such service:
+ * foo" and what may have been meant. */
+int project_select(struct arena *arena, const struct project *project,
+                   const struct strings *services, bool with_dependencies,
+                   const struct project **ret, struct error *err);
+
+/* Where a key was written: "services.web.environment.FOO", "services.web.ports[0]",
+ * "networks.back.labels.x"; else the nearest enclosing key that was; line 0 if nothing was. A dot
+ * in a key needs no escape. */
+struct span project_find_span(const struct project *project, const char *path);
+
+/* "compose.yaml:31:7" into `out`; nothing for line 0. */
+void project_print_span(struct buf *out, const struct project *project, struct span span);
