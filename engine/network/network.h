@@ -49,7 +49,7 @@ struct network_dirs {
     int run_fd;   /* BERTH_RUN */
 };
 
-struct network_spec {
+struct network_definition {
     const char *name;    /* final and unique on the host: "shop_default"; [A-Za-z0-9][A-Za-z0-9_.-]*
                           */
     const char *project; /* NULL: made by hand */
@@ -62,7 +62,7 @@ struct network_spec {
 
 /* What a made network is. Arena-owned. */
 struct network_record {
-    struct network_spec spec; /* as asked: subnet and gateway stay NULL if they were chosen */
+    struct network_definition spec; /* as asked: subnet and gateway stay NULL if they were chosen */
     const char *bridge;       /* interface name */
     const char *subnet;       /* "172.18.0.0/24" */
     const char *gateway;      /* "172.18.0.1" */
@@ -80,7 +80,7 @@ struct network_records {
  * predecessor began. ERROR_CONFLICT if it exists with another subnet, gateway or internal; if the
  * subnet overlaps another network or an address of this host. *ret lives in the arena. */
 int network_create(struct arena *arena, const struct network_dirs *dirs,
-                   const struct network_spec *spec, const struct network_record **ret,
+                   const struct network_definition *spec, const struct network_record **ret,
                    struct error *err);
 
 /* Bridge, firewall elements and forwarding as the record says; makes what is missing (after a
