@@ -35,6 +35,7 @@ void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(pri
 void buf_vprintf(struct buf *buf, const char *fmt, va_list args);
 void buf_consume(struct buf *buf, size_t n);  /* drop n bytes at the front */
 char *buf_reserve(struct buf *buf, size_t n); /* room for n bytes behind len; NULL if past max */
+void buf_commit(struct buf *buf, size_t n);   /* n bytes were written into what buf_reserve gave */
 
 const char *buf_text(const struct buf *buf); /* never NULL */
 struct str buf_str(const struct buf *buf);

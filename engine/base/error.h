@@ -49,6 +49,16 @@ int error_sys(struct error *err, int errnum, const char *fmt, ...)
 /* Prefix "fmt: " to the text; code and errnum stay. Always returns -1. */
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The compiler can't see that these return -1 and would warn about outputs "maybe uninitialized"
+ * after `if (x(&out, err) < 0)`: let it see. */
+__attribute__((always_inline)) static inline int error_failed(void)
+{
+    return -1;
+}
+#define error_set(...)  (error_set(__VA_ARGS__), error_failed())
+#define error_sys(...)  (error_sys(__VA_ARGS__), error_failed())
+#define error_wrap(...) (error_wrap(__VA_ARGS__), error_failed())
+
 /* Keep the first of several errors: copies `from` into `into` if `into` is still ERROR_NONE. */
 void error_gather(struct error *into, const struct error *from);
 

@@ -5,6 +5,7 @@
  * arena). */
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "engine/base/alloc.h"
 #include "engine/base/arena.h"

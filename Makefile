@@ -1,0 +1,269 @@
+# berth: one Makefile, not recursive. Sources are found by wildcard; a folder that does not exist
+# yet is an empty archive. `make help` lists the targets.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- what to build -------------------------------------------------------------------------------
+
+MODE ?= release
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR     ?= ar
+PREFIX ?= /usr/local
+B      := build/$(MODE)
+
+# One archive per folder: build/MODE/lib/FOLDER-WITH-DASHES.a. The linker pulls what is needed.
+BASE_DIRS   := engine/base
+IMAGE_DIRS  := engine/image
+MAIN_DIRS   := $(BASE_DIRS) $(IMAGE_DIRS) engine engine/cli engine/build engine/container engine/keeper \
+               engine/network engine/volume engine/cgroup engine/security engine/command engine/api \
+               reconcile compose compose/file compose/command
+WORKER_DIRS := engine/worker
+ALL_DIRS    := $(MAIN_DIRS) $(WORKER_DIRS)
+
+MAIN_SOURCE   := $(wildcard compose/main.c)
+WORKER_SOURCE := $(wildcard engine/worker/main.c)
+ZYGOTE_SOURCES := $(sort $(wildcard engine/container/zygote/*.c))
+
+# sources of a folder, without the mains
+folder_sources = $(filter-out %/main.c,$(sort $(wildcard $(1)/*.c $(1)/*.S)))
+folder_objects = $(patsubst %,$(B)/%.o,$(basename $(call folder_sources,$(1))))
+folder_archive = $(B)/lib/$(subst /,-,$(1)).a
+
+MAIN_ARCHIVES   := $(foreach dir,$(MAIN_DIRS),$(if $(call folder_sources,$(dir)),$(call folder_archive,$(dir))))
+WORKER_ARCHIVES := $(foreach dir,$(WORKER_DIRS) $(IMAGE_DIRS) $(BASE_DIRS),$(if $(call folder_sources,$(dir)),$(call folder_archive,$(dir))))
+ALL_ARCHIVES    := $(foreach dir,$(ALL_DIRS),$(if $(call folder_sources,$(dir)),$(call folder_archive,$(dir))))
+
+PROGRAMS := $(if $(MAIN_SOURCE),$(B)/berth) $(if $(WORKER_SOURCE),$(B)/berth-worker) \
+            $(if $(ZYGOTE_SOURCES),$(B)/berth-zygote)
+
+# one short line per command; V=1 prints the commands
+say = $(if $(V),, "  $(1)";)
+
+# ---- how to build it -----------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wvla -Walloca -Wundef -Wdate-time -Wformat=2 -Wconversion -Wsign-conversion \
+            -Wwrite-strings -Wpointer-arith -Wcast-qual -Wnull-dereference -Wenum-conversion \
+            -Wimplicit-fallthrough -Wframe-larger-than=16384 -Wno-format-nonliteral
+
+IS_CLANG := $(findstring clang,$(notdir $(CC)))
+ifeq ($(IS_CLANG),)
+WARNINGS += -Wlogical-op -Wduplicated-cond -Wformat-signedness -Walloc-zero -Wjump-misses-init \
+            -Wtrampolines -Wcast-align=strict -Wbidi-chars=any
+HARDENING_CC := -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr
+else
+WARNINGS += -Wcomma -Wno-gnu-statement-expression
+endif
+
+# Developers (a checkout has .git: a directory, or a file in a worktree) get warnings as errors.
+DEVELOPER ?= $(if $(wildcard .git),1,0)
+ifeq ($(DEVELOPER),1)
+WARNINGS += -Werror
+endif
+
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+CFLAGS_release := -O2 -g $(HARDENING) -D_FORTIFY_SOURCE=3 $(HARDENING_CC)
+CFLAGS_debug   := -Og -g3 $(HARDENING) -ftrivial-auto-var-init=pattern -DBERTH_DEBUG
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+                  -fno-omit-frame-pointer -DBERTH_DEBUG -Wno-null-dereference
+CFLAGS_cov     := -O0 -g --coverage -DBERTH_DEBUG
+LDFLAGS_asan   := -fsanitize=address,undefined
+LDFLAGS_cov    := --coverage
+ifeq ($(filter $(MODE),release debug asan cov),)
+$(error MODE=$(MODE) is unknown: release, debug, asan or cov)
+endif
+
+CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -MMD -MP -fPIE \
+              -fno-common -fvisibility=hidden -fno-strict-overflow -ffile-prefix-map=$(CURDIR)=. \
+              $(WARNINGS) $(CFLAGS_$(MODE)) $(CFLAGS)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed \
+               -Wl,--fatal-warnings $(LDFLAGS_$(MODE)) $(LDFLAGS)
+
+# Linked by name: the libraries of both programs are in `make deps`, each in its default place.
+pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+MAIN_LIBS   = $(call pkg_libs,yaml-0.1 jansson libevent_core libnl-3.0 libnl-route-3.0 libseccomp libmd)
+WORKER_LIBS = $(call pkg_libs,libcurl libarchive libzstd libisal libcrypto jansson libmd)
+PKG_CFLAGS := $(shell pkg-config --cflags yaml-0.1 jansson libevent_core libnl-3.0 libnl-route-3.0 \
+                libseccomp libmd libcurl libarchive libzstd libisal libcrypto 2>/dev/null)
+# Headers of libraries don't have to meet our warnings.
+CFLAGS_ALL += $(patsubst -I%,-isystem %,$(PKG_CFLAGS))
+
+# The zygote is copied into every project's memory: static, small, nothing but libc.
+ZYGOTE_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -Os -g \
+                 -ffunction-sections -fdata-sections -fno-common -fno-strict-overflow \
+                 -fno-asynchronous-unwind-tables -fstack-protector-strong \
+                 -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
+ZYGOTE_LDFLAGS := -static -s -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+UNIT_SOURCES     := $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/unit/*/*/*.c))
+GOLDEN_SOURCES   := $(sort $(wildcard tests/golden/*.c))
+PROPERTY_SOURCES := $(sort $(wildcard tests/property/*.c))
+FUZZ_SOURCES     := $(filter-out tests/fuzz/main.c,$(sort $(wildcard tests/fuzz/*.c)))
+UNIT_TESTS     := $(UNIT_SOURCES:%.c=$(B)/%)
+GOLDEN_TESTS   := $(GOLDEN_SOURCES:%.c=$(B)/%)
+PROPERTY_TESTS := $(PROPERTY_SOURCES:%.c=$(B)/%)
+SEED_TESTS     := $(FUZZ_SOURCES:%.c=$(B)/%)
+INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats))
+E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
+CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
+PROVE     := prove --exec tests/run-one --timer
+PROVE_DEV := $(PROVE) --quiet
+
+all: $(PROGRAMS) $(ALL_ARCHIVES)  ## build the programs (MODE=release|debug|asan|cov, CC=gcc|clang)
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+# changes only when the flags do
+FLAGS_TEXT := $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(ZYGOTE_CFLAGS) $(ZYGOTE_LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,$@)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/%.o: %.S $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,$@)$(CC) -I. -I$(B) -DZYGOTE_PATH='"$(B)/berth-zygote"' -c -o $@ $<
+
+# engine/container/zygote_image.S includes the program: .incbin ZYGOTE_PATH
+$(B)/engine/container/zygote_image.o: $(if $(ZYGOTE_SOURCES),$(B)/berth-zygote)
+
+# An archive is made anew when the list of its members changes, so that removed sources leave it.
+define archive_rule
+$(call folder_archive,$(1)): $(call folder_objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(call say,$$@)$(AR) rcsD $$@ $$^
+endef
+$(foreach dir,$(ALL_DIRS),$(if $(call folder_sources,$(dir)),$(eval $(call archive_rule,$(dir)))))
+
+$(B)/berth: $(B)/compose/main.o $(MAIN_ARCHIVES)
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(MAIN_ARCHIVES) -Wl,--end-group $(MAIN_LIBS)
+
+$(B)/berth-worker: $(B)/engine/worker/main.o $(WORKER_ARCHIVES)
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(WORKER_ARCHIVES) -Wl,--end-group $(WORKER_LIBS)
+
+ZYGOTE_OBJECTS := $(ZYGOTE_SOURCES:engine/container/zygote/%.c=$(B)/zygote/%.o)
+$(B)/zygote/%.o: engine/container/zygote/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,$@)$(CC) $(ZYGOTE_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/berth-zygote: $(ZYGOTE_OBJECTS)
+	$(call say,$@)$(CC) $(ZYGOTE_LDFLAGS) -o $@ $^
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ALL_ARCHIVES)
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/tests/fuzz/main.o -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
+	    $(MAIN_LIBS) $(WORKER_LIBS)
+$(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/tests/tap.o -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
+	    $(MAIN_LIBS) $(WORKER_LIBS)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- checks --------------------------------------------------------------------------------------
+
+check: deps all $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)  ## everything: unit golden property integration e2e layers headers format
+	@BUILD=$(B) $(PROVE) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS) \
+	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CHECK_SCRIPTS)
+
+check-unit: $(UNIT_TESTS) $(SEED_TESTS)  ## unit tests and the seeds of the fuzzers; no root needed
+	@$(if $(UNIT_TESTS),BUILD=$(B) $(PROVE_DEV) $(UNIT_TESTS) $(SEED_TESTS),echo "no unit tests yet")
+
+check-golden: $(GOLDEN_TESTS)  ## compare what we print with tests/golden
+	@$(if $(GOLDEN_TESTS),BUILD=$(B) $(PROVE_DEV) $(GOLDEN_TESTS),echo "no golden tests yet")
+
+golden-accept: $(GOLDEN_TESTS)  ## rewrite tests/golden to what we print now; review the diff
+	@set -e; for test in $(GOLDEN_TESTS); do BUILD=$(B) GOLDEN_ACCEPT=1 $$test; done
+
+check-property: $(PROPERTY_TESTS)  ## random inputs against the laws of the planner (SEED= replays)
+	@$(if $(PROPERTY_TESTS),BUILD=$(B) $(PROVE_DEV) $(PROPERTY_TESTS),echo "no property tests yet")
+
+check-integration: all  ## the engine against this kernel; root
+	@$(if $(INTEGRATION_TESTS),BUILD=$(B) $(PROVE_DEV) $(INTEGRATION_TESTS),echo "no integration tests yet")
+
+check-e2e: all  ## berth as its users type it; root
+	@$(if $(E2E_TESTS),BUILD=$(B) $(PROVE_DEV) $(E2E_TESTS),echo "no end-to-end tests yet")
+
+check-layers:  ## calls go down only, files and functions stay small
+	@$(PROVE_DEV) tests/check-layers tests/check-size
+
+check-headers:  ## every header compiles alone, with gcc and clang
+	@$(PROVE_DEV) tests/check-headers
+
+check-format:  ## clang-format has nothing to say
+	@$(PROVE_DEV) tests/check-format
+
+FORMAT_FILES = $(shell git ls-files '*.c' '*.h')
+format:  ## clang-format everything
+	clang-format -i $(FORMAT_FILES)
+
+FUZZ_SECONDS ?= 60
+FUZZ_LIB_SOURCES := $(foreach dir,$(ALL_DIRS),$(filter %.c,$(call folder_sources,$(dir))))
+FUZZ_FLAGS := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -O1 -g \
+              -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_OBJECTS := $(FUZZ_LIB_SOURCES:%.c=build/fuzz/%.o)
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,$@)clang $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+build/fuzz/lib.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	$(call say,$@)$(AR) rcsD $@ $^
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/lib.a
+	@mkdir -p $(@D)
+	$(call say,$@)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(MAIN_LIBS) $(WORKER_LIBS)
+
+fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%)  ## libFuzzer on every tests/fuzz/*.c (FUZZ_SECONDS=60 each)
+	@set -e; for fuzzer in $(notdir $(basename $(FUZZ_SOURCES))); do \
+	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; \
+	    build/fuzz/bin/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	        -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; done
+
+bench: all  ## measure berth beside its peers
+	@if [ -x tests/bench/run ]; then BUILD=$(B) tests/bench/run; else echo "tests/bench/run is not there yet"; fi
+
+demo: all  ## run examples/guestbook
+	@if [ -x examples/guestbook/demo ]; then BUILD=$(B) examples/guestbook/demo; else echo "examples/guestbook/demo is not there yet"; fi
+
+lint:  ## clang-tidy and cppcheck
+	clang-tidy --quiet $(filter %.c,$(FORMAT_FILES)) -- -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h
+	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --std=c11 -D_GNU_SOURCE -I. --suppress=missingInclude $(wildcard compose engine reconcile)
+
+# ---- packages, installing, cleaning --------------------------------------------------------------
+
+DEPS_BUILD := gcc make pkg-config libyaml-dev libjansson-dev libevent-dev libnl-3-dev \
+              libnl-route-3-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libisal-dev \
+              libzstd-dev libmd-dev libssl-dev
+DEPS_DEMO  := mmdebstrap busybox-static curl ca-certificates
+DEPS_TEST  := clang clang-format libclang-rt-14-dev bats jq nftables iproute2 procps perl shellcheck
+
+deps:  ## install what is missing of the Debian packages we need (root)
+	@missing=; for package in $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_TEST); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "installing$$missing"; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+install: all  ## install the programs below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/berth
+	$(if $(MAIN_SOURCE),install -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth)
+	$(if $(WORKER_SOURCE),install -m 755 $(B)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth/berth-worker)
+	# later: man pages and completions, printed by `berth internal print-man DIR`
+
+clean:  ## remove everything that was built
+	rm -rf build
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' Makefile
+
+FORCE:
+.PHONY: FORCE all check check-unit check-golden check-property check-integration check-e2e check-layers \
+        check-headers check-format golden-accept fuzz bench demo lint deps install clean format help
