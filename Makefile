@@ -42,7 +42,7 @@ PROGRAMS := $(if $(MAIN_SOURCE),$(B)/berth) $(if $(WORKER_SOURCE),$(B)/berth-wor
             $(if $(ZYGOTE_SOURCES),$(B)/berth-zygote)
 
 # one short line per command; V=1 prints the commands
-say = $(if $(V),, "  $(1)";)
+say = $(if $(V),,@echo "  $(1)";)
 
 # ---- how to build it -----------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ SEED_TESTS     := $(FUZZ_SOURCES:%.c=$(B)/%)
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats))
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
-PROVE     := prove --exec tests/run-one --timer
+PROVE     := prove --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
 all: $(PROGRAMS) $(ALL_ARCHIVES)  ## build the programs (MODE=release|debug|asan|cov, CC=gcc|clang)
