@@ -16,7 +16,7 @@ struct observed_container {
     const char *service; /* "" = made by hand, belongs to no service */
     int number;
     struct container_spec spec; /* as applied */
-    const json_t *spec_json;    /* the same; borrowed from the observed value's holder */
+    json_t *spec_json;          /* the same; borrowed from the observed value's holder */
     enum container_status status;
     enum health_status health;
     int exit_code;
@@ -61,5 +61,4 @@ const struct observed_image *observed_find_image(const struct observed *observed
                                                  const char *reference);
 
 json_t *observed_to_json(const struct observed *observed); /* the caller owns it */
-int observed_from_json(struct arena *arena, const json_t *json, struct observed *ret,
-                       struct error *err);
+int observed_from_json(struct arena *arena, json_t *json, struct observed *ret, struct error *err);

@@ -76,7 +76,8 @@ struct plan_node {
             bool with_volumes; /* anonymous ones */
         } remove;
         struct {
-            bool is_optional; /* a failure does not fail its dependents */
+            bool is_optional;      /* a failure does not fail its dependents */
+            bool without_check_ok; /* running is enough when there is no health check */
         } wait;
     };
     const uint32_t *after; /* indexes of earlier nodes, ascending, unique */
@@ -126,7 +127,6 @@ struct plan_options {
     bool remove_orphans;
     bool remove_volumes; /* DOWN */
     int64_t grace_ns;    /* -1 = each container's own */
-    struct span no_span; /* leave zero */
 };
 
 #define PLAN_OPTIONS_INIT                                                                          \
