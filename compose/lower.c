@@ -1,0 +1,672 @@
+/* Compose words to engine words.
+ *
+ * What a name means is decided here and nowhere else: container, network and volume names, labels,
+ * image references of services that are only built, names of anonymous volumes.
+ *
+ * Anonymous volumes get a name that follows from the container's name and the target, so that a
+ * replaced container finds its data again without anybody carrying names over. */
+
+#include "compose/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose/file/project.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
+#include "engine/base/vec.h"
+#include "reconcile/desired.h"
+
+#define LABEL(name) "com.docker.compose." name
+
+enum { NANOS_PER_CPU = 1000000000 };
+
+struct lowering {
+    struct arena *arena;
+    const struct project *project;
+};
+
+const char *lower_container_name(struct arena *arena, const struct project *project,
+                                 const struct service *service, int number)
+{
+    if (service->container_name)
+        return service->container_name;
+    return arena_printf(arena, "%s-%s-%d", project->name, service->name, number);
+}
+
+/* ---- labels -------------------------------------------------------------------------------------
+ */
+
+struct label_list {
+    VEC(struct pair) items;
+};
+
+static struct pairs labels_finish(struct lowering *lowering, struct label_list *list,
+                                  const struct pairs *own)
+{
+    struct pairs labels;
+
+    for (size_t i = 0; i < own->n; i++)
+        vec_push(&list->items, own->items[i]);
+    labels =
+        (struct pairs){.n = list->items.n, .items = vec_to_arena(&list->items, lowering->arena)};
+    vec_release(&list->items);
+    pairs_sort(&labels);
+    return labels;
+}
+
+static void label_add(struct label_list *list, const char *name, const char *value)
+{
+    vec_push(&list->items, (struct pair){.name = name, .value = value});
+}
+
+/* "db:service_healthy:false,cache:service_started:true": what `down` without files goes by. */
+static const char *depends_on_label(struct lowering *lowering, const struct service *service)
+{
+    static const char *const conditions[] = {
+        [SERVICE_STARTED] = "service_started",
+        [SERVICE_HEALTHY] = "service_healthy",
+        [SERVICE_COMPLETED_SUCCESSFULLY] = "service_completed_successfully",
+    };
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < service->n_depends_on; i++)
+        buf_printf(&text, "%s%s:%s:%s", i > 0 ? "," : "", service->depends_on[i].service,
+                   conditions[service->depends_on[i].condition],
+                   service->depends_on[i].restart ? "true" : "false");
+    return arena_strdup(lowering->arena, buf_text(&text));
+}
+
+static const char *config_files_label(struct lowering *lowering)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < lowering->project->n_files; i++)
+        buf_printf(&text, "%s%s", i > 0 ? "," : "", lowering->project->files[i]);
+    return arena_strdup(lowering->arena, buf_text(&text));
+}
+
+static struct pairs container_labels(struct lowering *lowering, const struct service *service,
+                                     int number)
+{
+    struct label_list list = {.items = VEC_INIT};
+
+    label_add(&list, LABEL("project"), lowering->project->name);
+    label_add(&list, LABEL("service"), service->name);
+    label_add(&list, LABEL("container-number"), arena_printf(lowering->arena, "%d", number));
+    label_add(&list, LABEL("oneoff"), "False");
+    label_add(&list, LABEL("depends_on"), depends_on_label(lowering, service));
+    label_add(&list, LABEL("project.config_files"), config_files_label(lowering));
+    label_add(&list, LABEL("project.working_dir"), lowering->project->directory);
+    return labels_finish(lowering, &list, &service->labels);
+}
+
+static struct pairs resource_labels(struct lowering *lowering, const char *kind, const char *key,
+                                    const struct pairs *own)
+{
+    struct label_list list = {.items = VEC_INIT};
+
+    label_add(&list, LABEL("project"), lowering->project->name);
+    label_add(&list, kind, key);
+    return labels_finish(lowering, &list, own);
+}
+
+/* ---- where fields were written
+ * -------------------------------------------------------------------- */
+
+/* Fields of the spec's JSON and the Compose keys that make them. */
+static const struct {
+    const char *field, *key;
+} field_keys[] = {
+    {"cap_add", "cap_add"},
+    {"cap_drop", "cap_drop"},
+    {"command", "command"},
+    {"dns", "dns"},
+    {"entrypoint", "entrypoint"},
+    {"environment", "environment"},
+    {"expose", "expose"},
+    {"extra_hosts", "extra_hosts"},
+    {"health", "healthcheck"},
+    {"hostname", "hostname"},
+    {"image", "image"},
+    {"init", "init"},
+    {"labels", "labels"},
+    {"memory_bytes", "mem_limit"},
+    {"mounts", "volumes"},
+    {"name", "container_name"},
+    {"nano_cpus", "cpus"},
+    {"networks", "networks"},
+    {"pids_limit", "pids_limit"},
+    {"ports", "ports"},
+    {"privileged", "privileged"},
+    {"read_only", "read_only"},
+    {"restart", "restart"},
+    {"restart_max_retries", "restart"},
+    {"stdin_open", "stdin_open"},
+    {"stop_grace_ns", "stop_grace_period"},
+    {"stop_signal", "stop_signal"},
+    {"sysctls", "sysctls"},
+    {"tty", "tty"},
+    {"ulimits", "ulimits"},
+    {"user", "user"},
+    {"working_dir", "working_dir"},
+};
+
+struct origin_list {
+    VEC(struct field_origin) items;
+};
+
+static void add_origin(struct lowering *lowering, struct origin_list *list, const char *field,
+                       const char *path)
+{
+    struct span span = project_find_span(lowering->project, path);
+
+    if (span.line > 0)
+        vec_push(&list->items, (struct field_origin){.field = field, .span = span});
+}
+
+static void add_member_origins(struct lowering *lowering, struct origin_list *list,
+                               const struct service *service, const char *field,
+                               const struct pairs *members)
+{
+    for (size_t i = 0; i < members->n; i++)
+        add_origin(lowering, list,
+                   arena_printf(lowering->arena, "%s.%s", field, members->items[i].name),
+                   arena_printf(lowering->arena, "services.%s.%s.%s", service->name, field,
+                                members->items[i].name));
+}
+
+static struct field_origins service_origins(struct lowering *lowering,
+                                            const struct service *service)
+{
+    struct origin_list list = {.items = VEC_INIT};
+    struct field_origins origins;
+
+    for (size_t i = 0; i < sizeof(field_keys) / sizeof(*field_keys); i++)
+        add_origin(
+            lowering, &list, field_keys[i].field,
+            arena_printf(lowering->arena, "services.%s.%s", service->name, field_keys[i].key));
+    add_origin(lowering, &list, "image_id",
+               arena_printf(lowering->arena, "services.%s.%s", service->name,
+                            service->build.context ? "build" : "image"));
+    add_member_origins(lowering, &list, service, "environment", &service->environment);
+    add_member_origins(lowering, &list, service, "labels", &service->labels);
+    origins.n = list.items.n;
+    origins.items = vec_to_arena(&list.items, lowering->arena);
+    vec_release(&list.items);
+    return origins;
+}
+
+/* ---- mounts
+ * ----------------------------------------------------------------------------------------- */
+
+static const char *anonymous_volume_name(struct lowering *lowering, const char *container,
+                                         const char *target)
+{
+    cleanup_sha256 struct sha256 hash = SHA256_INIT;
+    char hex[SHA256_HEX_SIZE];
+
+    sha256_init(&hash);
+    sha256_add_text(&hash, "anonymous volume");
+    sha256_add_text(&hash, container);
+    sha256_add_text(&hash, target);
+    sha256_end_hex(&hash, hex);
+    return arena_strdup(lowering->arena, hex);
+}
+
+static const char *volume_name(struct lowering *lowering, const struct service_mount *mount,
+                               const char *container)
+{
+    const struct volume *volume;
+
+    if (!mount->source)
+        return anonymous_volume_name(lowering, container, mount->target);
+    volume = project_find_volume(lowering->project, mount->source);
+    return volume ? volume->name : mount->source;
+}
+
+static struct mount_spec lower_mount(struct lowering *lowering, const struct service_mount *mount,
+                                     const char *container)
+{
+    static const enum mount_kind kinds[] = {
+        [SERVICE_MOUNT_BIND] = MOUNT_BIND,
+        [SERVICE_MOUNT_VOLUME] = MOUNT_VOLUME,
+        [SERVICE_MOUNT_TMPFS] = MOUNT_TMPFS,
+    };
+    struct mount_spec spec = {
+        .kind = kinds[mount->type],
+        .source = mount->source,
+        .target = mount->target,
+        .read_only = mount->read_only,
+        .create_source = mount->create_host_path,
+        .no_copy = mount->nocopy,
+        .propagation = mount->propagation,
+        .size_bytes = mount->tmpfs_size > 0 ? (uint64_t)mount->tmpfs_size : 0,
+        .mode = (int)mount->tmpfs_mode,
+    };
+
+    if (mount->type == SERVICE_MOUNT_VOLUME)
+        spec.source = volume_name(lowering, mount, container);
+    return spec;
+}
+
+static void lower_mounts(struct lowering *lowering, const struct service *service,
+                         struct container_spec *spec)
+{
+    spec->n_mounts = service->n_volumes + service->tmpfs.n;
+    spec->mounts = arena_new_array(lowering->arena, struct mount_spec, spec->n_mounts);
+    for (size_t i = 0; i < service->n_volumes; i++)
+        spec->mounts[i] = lower_mount(lowering, &service->volumes[i], spec->name);
+    for (size_t i = 0; i < service->tmpfs.n; i++) {
+        struct str target, options;
+        bool has_options = str_cut(str_from(service->tmpfs.items[i]), ':', &target, &options);
+
+        spec->mounts[service->n_volumes + i] = (struct mount_spec){
+            .kind = MOUNT_TMPFS,
+            .target = arena_strndup(lowering->arena, target.data, target.len),
+            .options =
+                has_options ? arena_strndup(lowering->arena, options.data, options.len) : NULL,
+            .mode = -1,
+        };
+    }
+}
+
+/* ---- the rest of a service
+ * ------------------------------------------------------------------------ */
+
+static void lower_networks(struct lowering *lowering, const struct service *service,
+                           struct container_spec *spec)
+{
+    spec->n_networks = service->n_networks;
+    spec->networks = arena_new_array(lowering->arena, struct attachment_spec, spec->n_networks);
+    for (size_t i = 0; i < service->n_networks; i++) {
+        const struct service_network *attachment = &service->networks[i];
+        const struct network *network = project_find_network(lowering->project, attachment->key);
+        size_t n = attachment->aliases.n + 1;
+        const char **names = arena_new_array(lowering->arena, const char *, n);
+
+        names[0] = service->name;
+        for (size_t j = 1; j < n; j++)
+            names[j] = attachment->aliases.items[j - 1];
+        spec->networks[i] = (struct attachment_spec){
+            .network = network ? network->name : attachment->key,
+            .aliases = {.items = names, .n = n},
+            .ipv4_address = attachment->ipv4_address,
+        };
+    }
+    if (service->n_networks == 0)
+        spec->network_mode = "none";
+}
+
+static void lower_ports(struct lowering *lowering, const struct service *service,
+                        struct container_spec *spec)
+{
+    spec->n_ports = service->n_ports;
+    spec->ports = arena_new_array(lowering->arena, struct port_spec, spec->n_ports);
+    for (size_t i = 0; i < service->n_ports; i++) {
+        const struct service_port *port = &service->ports[i];
+
+        spec->ports[i] = (struct port_spec){
+            .host_ip = port->host_ip,
+            .host_first = port->published_first,
+            .host_last = port->published_last,
+            .container_port = port->target,
+            .protocol = port->protocol,
+        };
+    }
+}
+
+static int64_t time_or_default(int64_t ns)
+{
+    return ns > 0 ? ns : 0;
+}
+
+static struct health_spec lower_health(const struct service_health *health)
+{
+    return (struct health_spec){
+        .is_set = health->is_set,
+        .disabled = health->disable,
+        .test = health->test,
+        .interval_ns = time_or_default(health->interval_ns),
+        .timeout_ns = time_or_default(health->timeout_ns),
+        .start_period_ns = time_or_default(health->start_period_ns),
+        .start_interval_ns = time_or_default(health->start_interval_ns),
+        .retries = health->retries > 0 ? (int)health->retries : 0,
+    };
+}
+
+static enum restart_policy lower_restart(enum service_restart restart)
+{
+    static const enum restart_policy policies[] = {
+        [SERVICE_RESTART_UNSET] = RESTART_NO,
+        [SERVICE_RESTART_NO] = RESTART_NO,
+        [SERVICE_RESTART_ALWAYS] = RESTART_ALWAYS,
+        [SERVICE_RESTART_ON_FAILURE] = RESTART_ON_FAILURE,
+        [SERVICE_RESTART_UNLESS_STOPPED] = RESTART_UNLESS_STOPPED,
+    };
+
+    return policies[restart];
+}
+
+static void lower_limits(struct lowering *lowering, const struct service *service,
+                         struct container_spec *spec)
+{
+    spec->memory_bytes = service->mem_limit > 0 ? (uint64_t)service->mem_limit : 0;
+    spec->nano_cpus = service->cpus > 0 ? (int64_t)(service->cpus * NANOS_PER_CPU + 0.5) : 0;
+    if (service->pids_limit != SERVICE_PIDS_UNSET)
+        spec->pids_limit = service->pids_limit > 0 ? service->pids_limit : -1;
+    spec->n_ulimits = service->n_ulimits;
+    spec->ulimits = arena_new_array(lowering->arena, struct ulimit_spec, spec->n_ulimits);
+    for (size_t i = 0; i < service->n_ulimits; i++)
+        spec->ulimits[i] = (struct ulimit_spec){.name = service->ulimits[i].name,
+                                                .soft = service->ulimits[i].soft,
+                                                .hard = service->ulimits[i].hard};
+}
+
+static struct strings lower_extra_hosts(struct lowering *lowering, const struct service *service)
+{
+    size_t n = service->extra_hosts.n;
+    const char **items = arena_new_array(lowering->arena, const char *, n);
+
+    for (size_t i = 0; i < n; i++)
+        items[i] = arena_printf(lowering->arena, "%s:%s", service->extra_hosts.items[i].name,
+                                service->extra_hosts.items[i].value);
+    return (struct strings){.items = items, .n = n};
+}
+
+static const char *image_reference(struct lowering *lowering, const struct service *service)
+{
+    if (service->image)
+        return service->image;
+    return arena_printf(lowering->arena, "%s-%s", lowering->project->name, service->name);
+}
+
+static struct container_spec lower_spec(struct lowering *lowering, const struct service *service,
+                                        int number)
+{
+    struct container_spec spec = {
+        .name = lower_container_name(lowering->arena, lowering->project, service, number),
+        .project = lowering->project->name,
+        .image = image_reference(lowering, service),
+        .has_entrypoint = service->entrypoint.is_set,
+        .entrypoint = service->entrypoint.argv,
+        .has_command = service->command.is_set,
+        .command = service->command.argv,
+        .environment = service->environment,
+        .working_dir = service->working_dir,
+        .user = service->user,
+        .hostname = service->hostname,
+        .labels = container_labels(lowering, service, number),
+        .expose = service->expose,
+        .extra_hosts = lower_extra_hosts(lowering, service),
+        .dns = service->dns,
+        .init = service->init == 1,
+        .tty = service->tty,
+        .stdin_open = service->stdin_open,
+        .read_only = service->read_only,
+        .privileged = service->privileged,
+        .cap_add = service->cap_add,
+        .cap_drop = service->cap_drop,
+        .sysctls = service->sysctls,
+        .restart = lower_restart(service->restart),
+        .restart_max_retries = (int)service->restart_retries,
+        .health = lower_health(&service->healthcheck),
+        .stop_signal = service->stop_signal,
+        .stop_grace_ns = service->stop_grace_ns,
+    };
+
+    lower_mounts(lowering, service, &spec);
+    lower_networks(lowering, service, &spec);
+    lower_ports(lowering, service, &spec);
+    lower_limits(lowering, service, &spec);
+    return spec;
+}
+
+static void lower_dependencies(struct lowering *lowering, const struct service *service,
+                               struct desired_container *container)
+{
+    static const enum dependency_condition conditions[] = {
+        [SERVICE_STARTED] = DEPENDS_STARTED,
+        [SERVICE_HEALTHY] = DEPENDS_HEALTHY,
+        [SERVICE_COMPLETED_SUCCESSFULLY] = DEPENDS_COMPLETED,
+    };
+    struct desired_dependency *list =
+        arena_new_array(lowering->arena, struct desired_dependency, service->n_depends_on);
+
+    for (size_t i = 0; i < service->n_depends_on; i++) {
+        const struct service_dependency *dependency = &service->depends_on[i];
+
+        list[i] = (struct desired_dependency){
+            .service = dependency->service,
+            .condition = conditions[dependency->condition],
+            .restart = dependency->restart,
+            .required = dependency->required,
+            .span = dependency->span,
+        };
+    }
+    container->dependencies = list;
+    container->n_dependencies = service->n_depends_on;
+}
+
+/* ---- the project
+ * ----------------------------------------------------------------------------------- */
+
+static int compare_images(const void *a, const void *b)
+{
+    const struct desired_image *x = a, *y = b;
+
+    return strcmp(x->reference, y->reference);
+}
+
+static const struct image_build_request *
+lower_build(struct lowering *lowering, const struct service *service, const char *reference)
+{
+    struct image_build_request *request;
+    const char **tags;
+
+    if (!service->build.context)
+        return NULL;
+    request = arena_new(lowering->arena, struct image_build_request);
+    tags = arena_new_array(lowering->arena, const char *, 1);
+    tags[0] = reference;
+    *request = (struct image_build_request){
+        .context = service->build.context,
+        .dockerfile = service->build.dockerfile,
+        .target = service->build.target,
+        .args = service->build.args,
+        .tags = {.items = tags, .n = 1},
+        .labels = resource_labels(lowering, LABEL("service"), service->name, &(struct pairs){0}),
+    };
+    return request;
+}
+
+/* One entry per reference. A service that builds it beats one that only uses it. */
+static void lower_images(struct lowering *lowering, struct desired *desired)
+{
+    const struct project *project = lowering->project;
+    struct desired_image *images =
+        arena_new_array(lowering->arena, struct desired_image, project->n_services);
+    size_t n = 0;
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+        const char *reference = image_reference(lowering, service);
+
+        images[i] = (struct desired_image){
+            .reference = reference,
+            .build = lower_build(lowering, service, reference),
+            .span = service->build.context ? service->build.span : service->span,
+        };
+    }
+    if (project->n_services > 0)
+        qsort(images, project->n_services, sizeof(*images), compare_images);
+    for (size_t i = 0; i < project->n_services; i++) {
+        if (n == 0 || !text_equal(images[n - 1].reference, images[i].reference))
+            images[n++] = images[i];
+        else if (!images[n - 1].build)
+            images[n - 1] = images[i];
+    }
+    desired->images = images;
+    desired->n_images = n;
+}
+
+static int compare_networks(const void *a, const void *b)
+{
+    const struct desired_network *x = a, *y = b;
+
+    return strcmp(x->spec.name, y->spec.name);
+}
+
+static int compare_volumes(const void *a, const void *b)
+{
+    const struct desired_volume *x = a, *y = b;
+
+    return strcmp(x->spec.name, y->spec.name);
+}
+
+static int lower_network_list(struct lowering *lowering, struct desired *desired, struct error *err)
+{
+    const struct project *project = lowering->project;
+    struct desired_network *list =
+        arena_new_array(lowering->arena, struct desired_network, project->n_networks);
+
+    for (size_t i = 0; i < project->n_networks; i++) {
+        const struct network *network = &project->networks[i];
+        const struct network_pool *pool = network->n_pools > 0 ? &network->pools[0] : NULL;
+
+        if (network->n_pools > 1) {
+            cleanup_buf struct buf where = BUF_INIT;
+
+            project_print_span(&where, project, network->span);
+            return error_set(err, ERROR_UNSUPPORTED,
+                             "%s: network \"%s\" has %zu address pools; berth gives a network one",
+                             buf_text(&where), network->key, network->n_pools);
+        }
+        list[i] = (struct desired_network){
+            .spec = {.name = network->name,
+                     .project = project->name,
+                     .internal = network->internal,
+                     .subnet = pool ? pool->subnet : NULL,
+                     .gateway = pool ? pool->gateway : NULL,
+                     .labels = resource_labels(lowering, LABEL("network"), network->key,
+                                               &network->labels)},
+            .is_external = network->external,
+            .span = network->span,
+        };
+    }
+    if (project->n_networks > 0)
+        qsort(list, project->n_networks, sizeof(*list), compare_networks);
+    desired->networks = list;
+    desired->n_networks = project->n_networks;
+    return 0;
+}
+
+static void lower_volume_list(struct lowering *lowering, struct desired *desired)
+{
+    const struct project *project = lowering->project;
+    struct desired_volume *list =
+        arena_new_array(lowering->arena, struct desired_volume, project->n_volumes);
+
+    for (size_t i = 0; i < project->n_volumes; i++) {
+        const struct volume *volume = &project->volumes[i];
+
+        list[i] = (struct desired_volume){
+            .spec = {.name = volume->name,
+                     .project = project->name,
+                     .labels =
+                         resource_labels(lowering, LABEL("volume"), volume->key, &volume->labels)},
+            .is_external = volume->external,
+            .span = volume->span,
+        };
+    }
+    if (project->n_volumes > 0)
+        qsort(list, project->n_volumes, sizeof(*list), compare_volumes);
+    desired->volumes = list;
+    desired->n_volumes = project->n_volumes;
+}
+
+static struct strings all_services(struct lowering *lowering)
+{
+    const struct project *project = lowering->project;
+    size_t n = project->n_services + project->n_disabled_services;
+    struct strings names = {.items = arena_new_array(lowering->arena, const char *, n), .n = n};
+
+    for (size_t i = 0; i < n; i++)
+        names.items[i] = i < project->n_services
+                             ? project->services[i].name
+                             : project->disabled_services[i - project->n_services].name;
+    strings_sort(&names);
+    return names;
+}
+
+/* What the file format allows and the engine doesn't do. */
+static int check_supported(const struct project *project, const struct service *service,
+                           struct error *err)
+{
+    for (size_t i = 0; i < service->n_ports; i++) {
+        const struct service_port *port = &service->ports[i];
+        cleanup_buf struct buf where = BUF_INIT;
+
+        if (text_equal(port->protocol, "tcp") || text_equal(port->protocol, "udp"))
+            continue;
+        project_print_span(&where, project, port->span);
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: service \"%s\" publishes port %u/%s; berth publishes tcp and udp",
+                         buf_text(&where), service->name, port->target, port->protocol);
+    }
+    for (size_t i = 0; i < service->n_volumes; i++) {
+        const struct service_mount *mount = &service->volumes[i];
+        cleanup_buf struct buf where = BUF_INIT;
+
+        if (!mount->selinux)
+            continue;
+        project_print_span(&where, project, mount->span);
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "%s: service \"%s\" asks for an SELinux label (\"%s\") on a volume; berth "
+                         "does not relabel files; remove it",
+                         buf_text(&where), service->name, mount->selinux);
+    }
+    return 0;
+}
+
+int lower_project(struct arena *arena, const struct project *project, const struct desired **ret,
+                  struct error *err)
+{
+    struct lowering lowering = {.arena = arena, .project = project};
+    struct desired *desired = arena_new(arena, struct desired);
+    struct desired_container *containers =
+        arena_new_array(arena, struct desired_container, project->n_services);
+    const char **files = arena_new_array(arena, const char *, project->n_sources);
+
+    for (size_t i = 0; i < project->n_sources; i++)
+        files[i] = project->sources[i].name;
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+
+        if (check_supported(project, service, err) < 0)
+            return -1;
+        containers[i] = (struct desired_container){
+            .spec = lower_spec(&lowering, service, 1),
+            .service = service->name,
+            .number = 1,
+            .span = service->span,
+            .origins = service_origins(&lowering, service),
+        };
+        lower_dependencies(&lowering, service, &containers[i]);
+    }
+    *desired = (struct desired){
+        .project = project->name,
+        .files = {.items = files, .n = project->n_sources},
+        .services = all_services(&lowering),
+        .containers = containers,
+        .n_containers = project->n_services,
+    };
+    lower_images(&lowering, desired);
+    lower_volume_list(&lowering, desired);
+    if (lower_network_list(&lowering, desired, err) < 0)
+        return -1;
+    *ret = desired;
+    return 0;
+}

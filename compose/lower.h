@@ -1,0 +1,18 @@
+#pragma once
+
+/* struct project → struct desired: the one file that knows both languages. Pure. */
+
+struct arena;
+struct desired;
+struct error;
+struct project;
+
+/* Everything lives in the arena; strings may be borrowed from the project, which must live as long.
+ * Fails with ERROR_UNSUPPORTED naming file and line for what the engine can't honour. */
+int lower_project(struct arena *arena, const struct project *project, const struct desired **ret,
+                  struct error *err);
+
+/* "<project>-<service>-<number>", or the service's container_name. */
+struct service;
+const char *lower_container_name(struct arena *arena, const struct project *project,
+                                 const struct service *service, int number);
