@@ -1,0 +1,28 @@
+#pragma once
+
+/* What the files of engine/ share: an open engine. */
+
+#include <jansson.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/vec.h"
+#include "engine/cgroup/cgroup.h"
+#include "engine/engine.h"
+#include "engine/keeper/keeper.h"
+#include "engine/network/network.h"
+
+struct engine {
+    char *state_root, *run_root; /* absolute */
+    int state_fd, run_fd;
+    char boot_id[37];
+    VEC(json_t *) documents; /* records whose JSON was handed out (container_info.spec_json) */
+    struct arena arena;      /* for what is kept as long as the engine: the image last used */
+    const struct image_info *image;
+    const char *image_reference;
+};
+
+struct network_dirs engine_network_dirs(const struct engine *engine);
+
+/* The record behind `image_id`, read once for the containers that share it. */
+int engine_image_cached(struct engine *engine, const char *image_id, const struct image_info **ret,
+                        struct error *err);
