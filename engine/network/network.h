@@ -63,9 +63,9 @@ struct network_definition {
 /* What a made network is. Arena-owned. */
 struct network_record {
     struct network_definition spec; /* as asked: subnet and gateway stay NULL if they were chosen */
-    const char *bridge;       /* interface name */
-    const char *subnet;       /* "172.18.0.0/24" */
-    const char *gateway;      /* "172.18.0.1" */
+    const char *bridge;             /* interface name */
+    const char *subnet;             /* "172.18.0.0/24" */
+    const char *gateway;            /* "172.18.0.1" */
     const char *bridge_mac;
     uint32_t mtu;
     int64_t created_ns; /* realtime */
