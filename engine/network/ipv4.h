@@ -14,7 +14,7 @@ struct ipv4_prefix {
     uint8_t length;   /* 0…32 */
 };
 
-enum { IPV4_TEXT_SIZE = 16, IPV4_PREFIX_TEXT_SIZE = 19 };
+enum { IPV4_TEXT_SIZE = 16, IPV4_PREFIX_TEXT_SIZE = 20 };
 
 int ipv4_parse(struct str text, uint32_t *ret, struct error *err);
 void ipv4_print(uint32_t address, char ret_text[static IPV4_TEXT_SIZE]);

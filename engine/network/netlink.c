@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/base/alloc.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 
@@ -240,7 +241,7 @@ static void take_answers(struct answers *answers, const char *bytes, size_t n)
 
 static int exchange(int fd, struct netlink_batch *batch, struct answers *answers, struct error *err)
 {
-    char bytes[RECEIVE_BYTES];
+    cleanup_free char *bytes = x_alloc(RECEIVE_BYTES);
     ssize_t n;
 
     finish_message(batch);
@@ -251,7 +252,7 @@ static int exchange(int fd, struct netlink_batch *batch, struct answers *answers
         return error_sys(err, errno, "send netlink request");
 
     /* A dump goes on being filled by our reads. */
-    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0 || (n < 0 && errno == EINTR))
+    while ((n = recv(fd, bytes, RECEIVE_BYTES, MSG_DONTWAIT)) > 0 || (n < 0 && errno == EINTR))
         if (n > 0)
             take_answers(answers, bytes, (size_t)n);
     if (n < 0 && errno != EAGAIN && answers->failed == 0)
