@@ -110,7 +110,8 @@ UNIT_TESTS     := $(UNIT_SOURCES:%.c=$(B)/%)
 GOLDEN_TESTS   := $(GOLDEN_SOURCES:%.c=$(B)/%)
 PROPERTY_TESTS := $(PROPERTY_SOURCES:%.c=$(B)/%)
 SEED_TESTS     := $(FUZZ_SOURCES:%.c=$(B)/%)
-INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats))
+INTEGRATION_PROGRAMS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/integration/*.c)))
+INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_PROGRAMS)
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
 PROVE     := prove --exec tests/run-one
@@ -169,7 +170,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 
 # ---- checks --------------------------------------------------------------------------------------
 
-check: deps all $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)  ## everything: unit golden property integration e2e layers headers format
+check: deps all $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)  ## everything: unit golden property integration e2e layers headers format
 	@BUILD=$(B) $(PROVE) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS) \
 	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CHECK_SCRIPTS)
 
@@ -185,7 +186,7 @@ golden-accept: $(GOLDEN_TESTS)  ## rewrite tests/golden to what we print now; re
 check-property: $(PROPERTY_TESTS)  ## random inputs against the laws of the planner (SEED= replays)
 	@$(if $(PROPERTY_TESTS),BUILD=$(B) $(PROVE_DEV) $(PROPERTY_TESTS),echo "no property tests yet")
 
-check-integration: all  ## the engine against this kernel; root
+check-integration: all $(INTEGRATION_PROGRAMS)  ## the engine against this kernel; root
 	@$(if $(INTEGRATION_TESTS),BUILD=$(B) $(PROVE_DEV) $(INTEGRATION_TESTS),echo "no integration tests yet")
 
 check-e2e: all  ## berth as its users type it; root
