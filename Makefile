@@ -49,7 +49,7 @@ say = $(if $(V),,@echo "  $(1)";)
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
             -Wvla -Walloca -Wundef -Wdate-time -Wformat=2 -Wconversion -Wsign-conversion \
             -Wwrite-strings -Wpointer-arith -Wcast-qual -Wnull-dereference -Wenum-conversion \
-            -Wimplicit-fallthrough -Wframe-larger-than=16384 -Wno-format-nonliteral
+            -Wimplicit-fallthrough -Wframe-larger-than=16384 -Wno-format-nonliteral -Wno-missing-field-initializers
 
 IS_CLANG := $(findstring clang,$(notdir $(CC)))
 ifeq ($(IS_CLANG),)

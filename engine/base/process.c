@@ -58,8 +58,9 @@ static void reset_signals(void)
     const struct sigaction defaults = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    /* CLONE_CLEAR_SIGHAND leaves ignored signals ignored. SIGKILL and SIGSTOP refuse: no matter. */
-    for (int i = 1; i < 32; i++)
+    /* CLONE_CLEAR_SIGHAND leaves ignored signals ignored. SIGKILL, SIGSTOP and the C library's
+     * own two refuse: no matter. */
+    for (int i = 1; i < NSIG; i++)
         (void)sigaction(i, &defaults, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
