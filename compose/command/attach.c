@@ -47,7 +47,8 @@ struct foreground {
     bool wants_stop;
 };
 
-/* ---- events ------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------
+ */
 
 static void note_state(struct foreground *foreground, const struct session_event *event)
 {
@@ -69,8 +70,8 @@ static void note_state(struct foreground *foreground, const struct session_event
         if (foreground->options->abort_on_exit)
             foreground->wants_stop = true;
         (void)log_stream_pump(foreground->logs, NULL); /* its last words stand before its end */
-        dprintf(STDERR_FILENO, "%s exited with code %d%s\n", watched->short_name,
-                event->exit_code, event->oom_killed ? " (out of memory)" : "");
+        dprintf(STDERR_FILENO, "%s exited with code %d%s\n", watched->short_name, event->exit_code,
+                event->oom_killed ? " (out of memory)" : "");
     }
 }
 
@@ -159,7 +160,8 @@ static int turn(struct foreground *foreground, struct error *err)
     return result;
 }
 
-/* ---- stopping --------------------------------------------------------------------------------------- */
+/* ---- stopping
+ * --------------------------------------------------------------------------------------- */
 
 /* Stop through a plan: reverse order, grace. The signal fd cancels it: the second Ctrl-C. */
 static int stop_gracefully(struct foreground *foreground, struct error *err)
@@ -222,7 +224,8 @@ static int stop_all(struct foreground *foreground, struct error *err)
     return kill_all(foreground, err);
 }
 
-/* ---- the foreground of up ------------------------------------------------------------------------------ */
+/* ---- the foreground of up
+ * ------------------------------------------------------------------------------ */
 
 static int exit_code(struct foreground *foreground)
 {
@@ -233,7 +236,7 @@ static int exit_code(struct foreground *foreground)
             if (!text_equal(watched->service, foreground->options->exit_code_from))
                 continue;
             return watched->has_ended && watched->exit_code >= 0 ? watched->exit_code
-                                                                  : EXIT_SIGNAL_BASE + SIGKILL;
+                                                                 : EXIT_SIGNAL_BASE + SIGKILL;
         }
     }
     if (foreground->n_signals > 0)
@@ -302,7 +305,9 @@ int attach_run(struct cli_context *context, struct engine *engine, const struct 
     return result < 0 ? -1 : exit_code(&foreground);
 }
 
-/* ---- logs -------------------------------------------------------------------------------------------------- */
+/* ---- logs
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static bool all_ended(struct cli_context *context, struct engine *engine,
                       const struct containers *containers)

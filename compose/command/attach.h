@@ -1,7 +1,7 @@
 #pragma once
 
-/* Logs of a project's containers, interleaved in order of arrival with coloured prefixes: `logs`, and the
- * foreground of an attached `up`. */
+/* Logs of a project's containers, interleaved in order of arrival with coloured prefixes: `logs`,
+ * and the foreground of an attached `up`. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,12 +26,13 @@ struct attach_options {
 
 int64_t attach_now(void); /* real time in ns */
 
-/* Print the logs of these containers; with follow, until all have ended or signal_fd is readable. */
+/* Print the logs of these containers; with follow, until all have ended or signal_fd is readable.
+ */
 int attach_logs(struct cli_context *context, struct engine *engine,
                 const struct containers *containers, const struct attach_options *options,
                 int signal_fd, struct error *err);
 
-/* The foreground of `up`: logs until every container ended, or the first signal (stops them), or the
- * second (kills them). Returns the exit code. */
+/* The foreground of `up`: logs until every container ended, or the first signal (stops them), or
+ * the second (kills them). Returns the exit code. */
 int attach_run(struct cli_context *context, struct engine *engine, const struct desired *desired,
                int signal_fd, const struct attach_options *options, struct error *err);

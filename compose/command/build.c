@@ -60,15 +60,14 @@ static int build_run(struct cli_context *context, const void *void_options,
     if (command_load(context, args, 0, &loaded, err) < 0)
         return -1;
     desired = arena_memdup(&command_app(context)->arena, loaded.desired, sizeof(*desired));
-    images = arena_new_array(&command_app(context)->arena, struct desired_image,
-                             desired->n_images);
+    images = arena_new_array(&command_app(context)->arena, struct desired_image, desired->n_images);
     for (size_t i = 0; i < desired->n_images; i++) {
         struct image_build_request *request;
 
         if (!desired->images[i].build)
             continue;
-        request = arena_memdup(&command_app(context)->arena, desired->images[i].build,
-                               sizeof(*request));
+        request =
+            arena_memdup(&command_app(context)->arena, desired->images[i].build, sizeof(*request));
         request->args = add_args(context, &request->args, &options->args);
         request->no_cache = options->no_cache;
         images[n_builds] = desired->images[i];

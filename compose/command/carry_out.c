@@ -1,7 +1,7 @@
 /* Executing a plan in front of people: progress, build output, failures told once. */
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,8 +126,7 @@ static int print_dry_run(struct cli_context *context, const struct carry_out *ca
     return command_print(&out, err);
 }
 
-int command_carry_out(struct cli_context *context, const struct carry_out *carry,
-                      struct error *err)
+int command_carry_out(struct cli_context *context, const struct carry_out *carry, struct error *err)
 {
     struct display display = {.arena = &command_app(context)->arena};
     struct execute_options options = EXECUTE_OPTIONS_INIT;
@@ -142,8 +141,7 @@ int command_carry_out(struct cli_context *context, const struct carry_out *carry
         return 0;
 
     find_last_nodes(&display, carry->plan);
-    display.progress =
-        progress_new(STDERR_FILENO, progress_mode(context), context->stderr_colour);
+    display.progress = progress_new(STDERR_FILENO, progress_mode(context), context->stderr_colour);
     options.parallel = (int)command_globals(context)->parallel;
     options.cancel_fd = carry->signal_fd;
     options.on_node = show_node;
@@ -158,7 +156,7 @@ int command_carry_out(struct cli_context *context, const struct carry_out *carry
         return -1;
     }
     if (carry->records_generation)
-        return generation_record(carry->engine, carry->desired, carry->plan,
-                                 &carry->desired->files, err);
+        return generation_record(carry->engine, carry->desired, carry->plan, &carry->desired->files,
+                                 err);
     return 0;
 }

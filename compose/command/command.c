@@ -34,8 +34,7 @@ const struct cli_option global_flags[] = {
      "what relative paths are relative to (default: the first file's directory)"},
     {"env-file", 0, CLI_LIST, offsetof(struct global_options, env_files), "FILE",
      "variables for the Compose files, instead of .env"},
-    {"profile", 0, CLI_LIST, offsetof(struct global_options, profiles), "NAME",
-     "enable a profile"},
+    {"profile", 0, CLI_LIST, offsetof(struct global_options, profiles), "NAME", "enable a profile"},
     {"progress", 0, CLI_CHOICE, offsetof(struct global_options, progress), "MODE",
      "how to show progress", progress_choices},
     {"ansi", 0, CLI_CHOICE, offsetof(struct global_options, ansi), "WHEN", "when to use colour",
@@ -44,20 +43,18 @@ const struct cli_option global_flags[] = {
      "builds and pulls at the same time (default 4)"},
     {"dry-run", 0, CLI_FLAG, offsetof(struct global_options, dry_run), NULL,
      "print the plan, change nothing"},
-    {"root", 0, CLI_TEXT, offsetof(struct global_options, root), "DIR",
+    {"root", 0, CLI_TEXT, offsetof(struct global_options, app.root), "DIR",
      "state directory (default /var/lib/berth, or BERTH_ROOT)"},
-    {"run-root", 0, CLI_TEXT, offsetof(struct global_options, run_root), "DIR",
+    {"run-root", 0, CLI_TEXT, offsetof(struct global_options, app.run_root), "DIR",
      "runtime directory (default /run/berth, or BERTH_RUN)"},
-    {"trace", 0, CLI_TEXT, offsetof(struct global_options, trace), "TOPICS",
+    {"trace", 0, CLI_TEXT, offsetof(struct global_options, app.trace), "TOPICS",
      "print what happens inside: plan,net,mount … or all (also BERTH_TRACE)"},
-    {"version", 0, CLI_FLAG, offsetof(struct global_options, version), NULL,
-     "print the version"},
     CLI_OPTIONS_END,
 };
 
 struct app *command_app(const struct cli_context *context)
 {
-    return context->user;
+    return app_of(context);
 }
 
 const struct global_options *command_globals(const struct cli_context *context)
@@ -65,7 +62,8 @@ const struct global_options *command_globals(const struct cli_context *context)
     return context->globals;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
 
 static struct project_options load_options(struct cli_context *context,
                                            const struct strings *services, unsigned flags)
@@ -87,14 +85,17 @@ static struct project_options load_options(struct cli_context *context,
     };
 }
 
-static int load_project(struct cli_context *context, const struct strings *services,
-                        unsigned flags, const struct project **ret, struct error *err)
+static int load_project(struct cli_context *context, const struct strings *services, unsigned flags,
+                        const struct project **ret, struct error *err)
 {
     struct project_options options = load_options(context, services, flags);
     struct diagnostics diagnostics = {0};
     cleanup_buf struct buf text = BUF_INIT;
-    int result = project_load(&command_app(context)->arena, &options, ret, &diagnostics, err);
+    int result;
 
+    if (app_enable_trace(context, err) < 0)
+        return -1;
+    result = project_load(&command_app(context)->arena, &options, ret, &diagnostics, err);
     diagnostics_print(&text, &diagnostics,
                       context->stderr_colour ? DIAGNOSTICS_COLOUR : DIAGNOSTICS_PLAIN);
     if (text.len > 0)
@@ -111,8 +112,7 @@ int command_load(struct cli_context *context, const struct strings *services, un
 }
 
 int command_load_name(struct cli_context *context, const struct strings *services,
-                      const char **ret_name, const struct project **ret_project,
-                      struct error *err)
+                      const char **ret_name, const struct project **ret_project, struct error *err)
 {
     const struct global_options *globals = command_globals(context);
     const char *name = globals->project_name;
@@ -132,20 +132,18 @@ int command_load_name(struct cli_context *context, const struct strings *service
 
 int command_engine(struct cli_context *context, struct engine **ret, struct error *err)
 {
-    const struct global_options *globals = command_globals(context);
-    const struct pairs *environment = &command_app(context)->environment;
     struct engine_options options = {
-        .state_root = globals->root ? globals->root : pairs_find(environment, "BERTH_ROOT"),
-        .run_root = globals->run_root ? globals->run_root : pairs_find(environment, "BERTH_RUN"),
+        .state_root = app_state_root(context),
+        .run_root = app_run_root(context),
     };
 
-    if (geteuid() != 0)
-        return error_set(err, ERROR_DENIED,
-                         "berth needs root to make containers and networks; run it with sudo");
+    if (app_enable_trace(context, err) < 0)
+        return -1;
     return engine_open(&options, ret, err);
 }
 
-/* ---- signals ---------------------------------------------------------------------------------------- */
+/* ---- signals
+ * ---------------------------------------------------------------------------------------- */
 
 int command_signals(int *ret_fd, struct error *err)
 {
@@ -163,7 +161,8 @@ int command_signals(int *ret_fd, struct error *err)
     return 0;
 }
 
-/* ---- plans -------------------------------------------------------------------------------------------- */
+/* ---- plans
+ * -------------------------------------------------------------------------------------------- */
 
 int command_lock(struct cli_context *context, struct engine *engine, const char *project,
                  const char *verb, int *ret_fd, struct error *err)
@@ -214,8 +213,10 @@ int command_change(struct cli_context *context, const struct desired *desired,
                    const struct plan_options *options, const char *verb, bool records_generation,
                    struct error *err)
 {
-    struct carry_out carry = {
-        .desired = desired, .verb = verb, .signal_fd = -1, .records_generation = records_generation};
+    struct carry_out carry = {.desired = desired,
+                              .verb = verb,
+                              .signal_fd = -1,
+                              .records_generation = records_generation};
     cleanup_fd int lock = -1, signals = -1;
     int result = -1;
 
@@ -236,7 +237,8 @@ int command_print(const struct buf *out, struct error *err)
     return fs_write_all(STDOUT_FILENO, buf_text(out), out->len, err);
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------ */
+/* ---- containers
+ * ------------------------------------------------------------------------------------------ */
 
 const char *container_service(const struct container_info *container)
 {

@@ -1,7 +1,7 @@
 #pragma once
 
-/* What all project verbs share: global options, loading, the engine, plans carried out with progress.
- * Each verb is a struct cli_verb in a file of its own; verbs.c lists them. */
+/* What all project verbs share: global options, loading, the engine, plans carried out with
+ * progress. Each verb is a struct cli_verb in a file of its own; verbs.c lists them. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
 #include "engine/base/str.h"
+#include "engine/cli/app.h"
 #include "engine/cli/cli.h"
 #include "engine/engine.h"
 #include "reconcile/reconcile.h"
@@ -19,6 +20,7 @@ struct error;
 
 /* Options before the verb. */
 struct global_options {
+    struct app_options app; /* first: engine/cli/app.h */
     struct strings files;
     const char *project_name;
     const char *project_directory;
@@ -28,21 +30,15 @@ struct global_options {
     int ansi;     /* enum global_ansi */
     int64_t parallel;
     bool dry_run;
-    const char *root, *run_root; /* BERTH_ROOT, BERTH_RUN unless given */
-    const char *trace;
-    bool version;
 };
 
-enum global_progress { GLOBAL_PROGRESS_AUTO, GLOBAL_PROGRESS_TTY, GLOBAL_PROGRESS_PLAIN,
-                       GLOBAL_PROGRESS_QUIET };
+enum global_progress {
+    GLOBAL_PROGRESS_AUTO,
+    GLOBAL_PROGRESS_TTY,
+    GLOBAL_PROGRESS_PLAIN,
+    GLOBAL_PROGRESS_QUIET
+};
 enum global_ansi { GLOBAL_ANSI_AUTO, GLOBAL_ANSI_NEVER, GLOBAL_ANSI_ALWAYS };
-
-/* What main hands to the verbs through cli_context.user. */
-struct app {
-    struct arena arena;       /* lives as long as the process */
-    struct pairs environment; /* of the process */
-    const char *working_dir;
-};
 
 struct app *command_app(const struct cli_context *context);
 const struct global_options *command_globals(const struct cli_context *context);
@@ -54,24 +50,26 @@ struct loaded {
     const struct desired *desired;
 };
 
-/* Load the files, print diagnostics to stderr, lower. `services` may be empty (all); `flags` are enum
- * project_flags. Errors have been printed with their lines; *err summarises. */
+/* Load the files, print diagnostics to stderr, lower. `services` may be empty (all); `flags` are
+ * enum project_flags. Errors have been printed with their lines; *err summarises. */
 int command_load(struct cli_context *context, const struct strings *services, unsigned flags,
                  struct loaded *ret, struct error *err);
 
-/* The project's name only: from -p and COMPOSE_PROJECT_NAME without any file, else by loading. A verb that
- * works from records (ps, logs, down -p NAME) needs no file. `ret_project` is NULL then. */
+/* The project's name only: from -p and COMPOSE_PROJECT_NAME without any file, else by loading. A
+ * verb that works from records (ps, logs, down -p NAME) needs no file. `ret_project` is NULL then.
+ */
 int command_load_name(struct cli_context *context, const struct strings *services,
-                      const char **ret_name, const struct project **ret_project,
-                      struct error *err);
+                      const char **ret_name, const struct project **ret_project, struct error *err);
 
-/* Load; with a project name and no file to be found, recall the project from the labels of what exists. */
+/* Load; with a project name and no file to be found, recall the project from the labels of what
+ * exists. */
 int command_load_or_recall(struct cli_context *context, const struct strings *services,
                            struct loaded *ret, struct error *err);
 
 int command_engine(struct cli_context *context, struct engine **ret, struct error *err);
 
-/* ---- carrying out a plan -------------------------------------------------------------------------- */
+/* ---- carrying out a plan
+ * -------------------------------------------------------------------------- */
 
 /* SIGINT and SIGTERM as a readable fd, for as long as the process lives. */
 int command_signals(int *ret_fd, struct error *err);
@@ -85,7 +83,8 @@ struct carry_out {
     bool records_generation;
 };
 
-/* Execute with live progress on stderr. Failures are printed once, with what was skipped because of them. */
+/* Execute with live progress on stderr. Failures are printed once, with what was skipped because of
+ * them. */
 int command_carry_out(struct cli_context *context, const struct carry_out *carry,
                       struct error *err);
 
@@ -105,15 +104,16 @@ int command_change(struct cli_context *context, const struct desired *desired,
 /* Buffered result to stdout. */
 int command_print(const struct buf *out, struct error *err);
 
-/* ---- containers of the project --------------------------------------------------------------------- */
+/* ---- containers of the project
+ * --------------------------------------------------------------------- */
 
 struct containers {
     struct container_info *items;
     size_t n;
 };
 
-/* Containers of the named services (all if none), running ones only unless `all`. The caller has checked that
- * the services exist. */
+/* Containers of the named services (all if none), running ones only unless `all`. The caller has
+ * checked that the services exist. */
 int command_containers(struct cli_context *context, struct engine *engine, const char *project,
                        const struct strings *services, bool all, struct containers *ret,
                        struct error *err);
@@ -124,4 +124,3 @@ const char *container_short_name(const struct container_info *container);
 
 extern const struct cli_option global_flags[];
 extern const struct global_options global_defaults;
-extern const struct cli_verb *const project_verbs[];

@@ -18,8 +18,7 @@ static const char *const format_choices[] = {"yaml", "json", NULL};
 static const struct cli_option config_flags[] = {
     {"format", 0, CLI_CHOICE, offsetof(struct config_options, format), "FORMAT", "yaml or json",
      format_choices},
-    {"quiet", 'q', CLI_FLAG, offsetof(struct config_options, quiet), NULL,
-     "only check the files"},
+    {"quiet", 'q', CLI_FLAG, offsetof(struct config_options, quiet), NULL, "only check the files"},
     {"services", 0, CLI_FLAG, offsetof(struct config_options, services), NULL,
      "print names of services"},
     {"volumes", 0, CLI_FLAG, offsetof(struct config_options, volumes), NULL,

@@ -66,7 +66,8 @@ const struct cli_verb down_verb = {
     .arguments = "[SERVICE...]",
     .description =
         "Stops containers in reverse order of their dependencies and removes them with their "
-        "anonymous volumes, then the project's networks. Named volumes stay unless -v is given. A main "
+        "anonymous volumes, then the project's networks. Named volumes stay unless -v is given. A "
+        "main "
         "process that can't receive the stop signal is killed at once instead of after the grace "
         "period.",
     .examples = "  berth down          take the stack down, keep its data\n"

@@ -66,9 +66,10 @@ static int find_container(struct cli_context *context, struct engine *engine, co
     if (command_containers(context, engine, project, &services, false, &containers, err) < 0)
         return -1;
     if (index < 1 || (size_t)index > containers.n)
-        return error_set(err, ERROR_NOT_FOUND,
-                         "service \"%s\" is not running%s; see berth ps -a, start it with berth up -d",
-                         service, index > 1 ? " with that index" : "");
+        return error_set(
+            err, ERROR_NOT_FOUND,
+            "service \"%s\" is not running%s; see berth ps -a, start it with berth up -d", service,
+            index > 1 ? " with that index" : "");
     *ret = containers.items[index - 1].name;
     return 0;
 }
@@ -114,7 +115,8 @@ const struct cli_verb exec_verb = {
     .name = "exec",
     .summary = "run a command in a running container",
     .arguments = "SERVICE COMMAND [ARG...]",
-    .description = "Exits with the command's own code; 126 if it can't be run, 127 if it is not there.",
+    .description =
+        "Exits with the command's own code; 126 if it can't be run, 127 if it is not there.",
     .examples = "  berth exec db psql -U postgres\n"
                 "  berth exec -u root -w /srv web sh\n"
                 "  echo 'select 1' | berth exec -T db psql",

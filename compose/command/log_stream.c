@@ -15,7 +15,7 @@
 enum { FLUSH_BYTES = 64 * 1024 };
 
 /* One log, with the line read ahead: the earliest of all goes out first. */
-struct source {
+struct stream_source {
     struct engine_log *log;
     const char *name;
     enum colour colour;
@@ -25,7 +25,7 @@ struct source {
 };
 
 struct log_stream {
-    struct source *sources;
+    struct stream_source *sources;
     size_t n_sources;
     size_t width; /* of the longest name */
     const struct attach_options *options;
@@ -49,7 +49,7 @@ int log_stream_open(struct cli_context *context, struct engine *engine,
     stream->options = options;
     stream->use_colour = context->stdout_colour && !options->no_colour;
     for (size_t i = 0; i < containers->n; i++) {
-        struct source *source = &stream->sources[i];
+        struct stream_source *source = &stream->sources[i];
         size_t len;
 
         source->name = container_short_name(&containers->items[i]);
@@ -78,7 +78,7 @@ void log_stream_close(struct log_stream *stream)
     free(stream);
 }
 
-static void print_prefix(const struct log_stream *stream, const struct source *source,
+static void print_prefix(const struct log_stream *stream, const struct stream_source *source,
                          struct buf *out)
 {
     if (!stream->options->no_prefix)
@@ -91,7 +91,7 @@ static void print_prefix(const struct log_stream *stream, const struct source *s
     }
 }
 
-static void print_line(struct log_stream *stream, struct source *source)
+static void print_line(struct log_stream *stream, struct stream_source *source)
 {
     struct buf *out = source->line.is_stderr ? &stream->err : &stream->out;
     bool *is_open = &source->is_open_line[source->line.is_stderr];
@@ -118,7 +118,7 @@ static int flush(struct log_stream *stream, struct error *err)
 }
 
 /* Read one line ahead where there is none. */
-static int fill(struct source *source, struct error *err)
+static int fill(struct stream_source *source, struct error *err)
 {
     int result;
 
@@ -131,12 +131,12 @@ static int fill(struct source *source, struct error *err)
     return 0;
 }
 
-static struct source *earliest(struct log_stream *stream)
+static struct stream_source *earliest(struct log_stream *stream)
 {
-    struct source *first = NULL;
+    struct stream_source *first = NULL;
 
     for (size_t i = 0; i < stream->n_sources; i++) {
-        struct source *source = &stream->sources[i];
+        struct stream_source *source = &stream->sources[i];
 
         if (source->has_line && (!first || source->line.time_ns < first->line.time_ns))
             first = source;
@@ -146,7 +146,7 @@ static struct source *earliest(struct log_stream *stream)
 
 int log_stream_pump(struct log_stream *stream, struct error *err)
 {
-    struct source *source;
+    struct stream_source *source;
 
     for (size_t i = 0; i < stream->n_sources; i++) {
         if (fill(&stream->sources[i], err) < 0)

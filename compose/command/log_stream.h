@@ -17,8 +17,8 @@ int log_stream_open(struct cli_context *context, struct engine *engine,
                     struct log_stream **ret, struct error *err);
 void log_stream_close(struct log_stream *stream);
 
-/* Print what there is: lines of all logs in order of time. stdout of containers to stdout, stderr to
- * stderr. */
+/* Print what there is: lines of all logs in order of time. stdout of containers to stdout, stderr
+ * to stderr. */
 int log_stream_pump(struct log_stream *stream, struct error *err);
 
 size_t log_stream_count(const struct log_stream *stream);

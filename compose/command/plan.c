@@ -72,8 +72,9 @@ const struct cli_verb plan_verb = {
     .name = "plan",
     .summary = "show what up would do, and why",
     .arguments = "[SERVICE...]",
-    .description = "Every line names the object, what happens to it, and the reason: the field that "
-                   "changed, its old and new value, and the line of the file. Nothing is changed.",
+    .description =
+        "Every line names the object, what happens to it, and the reason: the field that "
+        "changed, its old and new value, and the line of the file. Nothing is changed.",
     .examples = "  berth plan --detailed-exitcode || echo 'the machine differs from the files'",
     .options = plan_cli_flags,
     .options_size = sizeof(struct plan_flags),

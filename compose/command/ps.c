@@ -35,7 +35,8 @@ static const struct cli_option ps_flags[] = {
     CLI_OPTIONS_END,
 };
 
-/* ---- words ------------------------------------------------------------------------------------------ */
+/* ---- words
+ * ------------------------------------------------------------------------------------------ */
 
 static void print_since(struct buf *out, int64_t since_ns)
 {
@@ -100,7 +101,8 @@ static void print_command(struct buf *out, const struct container_info *containe
         buf_printf(out, "\"%.*s…\"", COMMAND_SHOWN - 1, buf_text(&text));
 }
 
-/* ---- formats ------------------------------------------------------------------------------------------ */
+/* ---- formats
+ * ------------------------------------------------------------------------------------------ */
 
 static enum colour status_colour(const struct container_info *container)
 {
@@ -227,8 +229,8 @@ static void print_list(const struct containers *containers, bool services, struc
     }
 }
 
-static int ps_run(struct cli_context *context, const void *void_options,
-                  const struct strings *args, struct error *err)
+static int ps_run(struct cli_context *context, const void *void_options, const struct strings *args,
+                  struct error *err)
 {
     const struct ps_options *options = void_options;
     const struct project *project;
@@ -241,8 +243,7 @@ static int ps_run(struct cli_context *context, const void *void_options,
     if (command_load_name(context, args, &name, &project, err) < 0 ||
         command_engine(context, &engine, err) < 0)
         return -1;
-    result =
-        command_containers(context, engine, name, args, options->all, &containers, err);
+    result = command_containers(context, engine, name, args, options->all, &containers, err);
     if (result == 0) {
         if (options->quiet || options->services)
             print_list(&containers, options->services, &out);

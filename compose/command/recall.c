@@ -18,8 +18,7 @@ static const char *label_or(const struct container_spec *spec, const char *name,
 /* "db:service_healthy:false,cache:service_started:true" */
 static void recall_dependencies(struct arena *arena, struct desired_container *container)
 {
-    struct str rest =
-        str_from(label_or(&container->spec, "com.docker.compose.depends_on", ""));
+    struct str rest = str_from(label_or(&container->spec, "com.docker.compose.depends_on", ""));
     struct desired_dependency *list = arena_new_array(arena, struct desired_dependency, rest.len);
     size_t n = 0;
 

@@ -75,7 +75,8 @@ static int restart_run(struct cli_context *context, const void *options, const s
     return change(context, options, args, PLAN_RESTART, "restart", err);
 }
 
-/* ---- kill --------------------------------------------------------------------------------------- */
+/* ---- kill ---------------------------------------------------------------------------------------
+ */
 
 static int await_answers(struct engine_session *session, size_t n, struct error *err)
 {
@@ -133,22 +134,24 @@ static int kill_run(struct cli_context *context, const void *void_options,
     if (command_lock(context, engine, loaded.desired->project, "kill", &lock, err) == 0 &&
         command_containers(context, engine, loaded.desired->project, args, false, &containers,
                            err) == 0)
-        result = containers.n == 0 ? 0
-                                   : kill_containers(engine, loaded.desired->project, &containers,
-                                                     signal, err);
+        result = containers.n == 0
+                     ? 0
+                     : kill_containers(engine, loaded.desired->project, &containers, signal, err);
     engine_close(engine);
     return result;
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------- */
+/* ---- tables
+ * ---------------------------------------------------------------------------------------- */
 
 const struct cli_verb start_verb = {
     .name = "start",
     .heading = "Work with what exists",
     .summary = "start stopped containers",
     .arguments = "[SERVICE...]",
-    .description = "Starts existing containers in the order of their dependencies. It creates nothing "
-                   "and takes no changes of the files into account: that is what up does.",
+    .description =
+        "Starts existing containers in the order of their dependencies. It creates nothing "
+        "and takes no changes of the files into account: that is what up does.",
     .options = start_flags,
     .options_size = sizeof(struct change_options),
     .defaults = &change_defaults,
@@ -160,8 +163,9 @@ const struct cli_verb stop_verb = {
     .name = "stop",
     .summary = "stop containers, keep them",
     .arguments = "[SERVICE...]",
-    .description = "Stops containers in reverse order of their dependencies. A stopped container is not "
-                   "restarted by its restart policy.",
+    .description =
+        "Stops containers in reverse order of their dependencies. A stopped container is not "
+        "restarted by its restart policy.",
     .options = stop_flags,
     .options_size = sizeof(struct change_options),
     .defaults = &change_defaults,

@@ -37,8 +37,7 @@ static const struct cli_option up_flags[] = {
      "fail instead of building a missing image"},
     {"no-deps", 0, CLI_FLAG, offsetof(struct up_options, no_deps), NULL,
      "only the named services, not what they depend on"},
-    {"no-start", 0, CLI_FLAG, offsetof(struct up_options, no_start), NULL,
-     "create, don't start"},
+    {"no-start", 0, CLI_FLAG, offsetof(struct up_options, no_start), NULL, "create, don't start"},
     {"remove-orphans", 0, CLI_FLAG, offsetof(struct up_options, remove_orphans), NULL,
      "remove containers of services that are no longer in the files"},
     {"abort-on-container-exit", 0, CLI_FLAG, offsetof(struct up_options, abort_on_exit), NULL,
@@ -80,7 +79,8 @@ static int check_conflicts(const struct up_options *options, struct error *err)
             return error_set(err, ERROR_USAGE, "%s", conflicts[i].text);
     }
     if (options->exit_code_from && (options->detach || options->wait))
-        return error_set(err, ERROR_USAGE, "--exit-code-from needs an attached up (no -d, no --wait)");
+        return error_set(err, ERROR_USAGE,
+                         "--exit-code-from needs an attached up (no -d, no --wait)");
     return 0;
 }
 
@@ -99,8 +99,8 @@ static struct plan_options plan_options_of(const struct up_options *options)
     return plan;
 }
 
-/* Whether an image that exists in containers is to be built: the planner can only tell what a new image
- * changes once it is there, so those are built first, in a plan of their own. */
+/* Whether an image that exists in containers is to be built: the planner can only tell what a new
+ * image changes once it is there, so those are built first, in a plan of their own. */
 static bool must_build_first(const struct plan *plan)
 {
     bool builds = false, replaces = false;
@@ -135,14 +135,14 @@ static int bring_up(struct cli_context *context, struct carry_out *carry,
     if (must_build_first(carry->plan) && !command_globals(context)->dry_run) {
         plan_options.goal = PLAN_IMAGES;
         carry->records_generation = false;
-        if (command_plan(context, carry->engine, carry->desired, &plan_options, &carry->plan,
-                         err) < 0 ||
+        if (command_plan(context, carry->engine, carry->desired, &plan_options, &carry->plan, err) <
+                0 ||
             command_carry_out(context, carry, err) < 0)
             return -1;
         plan_options = plan_options_of(options);
         plan_options.build = false;
-        if (command_plan(context, carry->engine, carry->desired, &plan_options, &carry->plan,
-                         err) < 0)
+        if (command_plan(context, carry->engine, carry->desired, &plan_options, &carry->plan, err) <
+            0)
             return -1;
     }
     carry->records_generation = true;
@@ -170,8 +170,8 @@ static int check_exit_code_from(const struct up_options *options, const struct l
     return 0;
 }
 
-static int up_run(struct cli_context *context, const void *void_options,
-                  const struct strings *args, struct error *err)
+static int up_run(struct cli_context *context, const void *void_options, const struct strings *args,
+                  struct error *err)
 {
     const struct up_options *options = void_options;
     struct carry_out carry = {.verb = "up", .signal_fd = -1};
@@ -208,11 +208,12 @@ const struct cli_verb up_verb = {
     .heading = "Bring up and take down",
     .summary = "create and start what the files say",
     .arguments = "[SERVICE...]",
-    .description = "Compares the files with what runs and does what is missing: builds images, makes "
-                   "networks and volumes, creates, replaces and starts containers, each as soon as "
-                   "what it needs is ready. Doing it twice does nothing the second time.\n\n"
-                   "Without -d it shows the logs; the first Ctrl-C stops the containers, the second "
-                   "kills them.",
+    .description =
+        "Compares the files with what runs and does what is missing: builds images, makes "
+        "networks and volumes, creates, replaces and starts containers, each as soon as "
+        "what it needs is ready. Doing it twice does nothing the second time.\n\n"
+        "Without -d it shows the logs; the first Ctrl-C stops the containers, the second "
+        "kills them.",
     .examples = "  berth up -d                  start everything in the background\n"
                 "  berth up --wait              return when everything is healthy\n"
                 "  berth up -d --build web      rebuild and restart one service\n"

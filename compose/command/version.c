@@ -5,6 +5,7 @@
 #include "compose/command/command.h"
 #include "compose/command/verbs.h"
 #include "engine/base/buf.h"
+#include "engine/cli/version.h"
 
 struct version_options {
     bool is_short;
