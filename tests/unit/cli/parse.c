@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "engine/base/alloc.h"
 #include "engine/base/arena.h"
 #include "engine/base/clock.h"
 #include "engine/cli/cli.h"
@@ -96,32 +97,31 @@ static const struct cli_verb root = {.name = "berth",
                                      .options_size = sizeof(struct global_options),
                                      .members = members};
 
-/* Lives as long as the test's process. */
-static struct arena arena;
-
+/* The arena lives as long as the test's process. */
 static int parse(struct cli_parsed *ret, struct error *err, char **argv)
 {
+    struct arena *arena = x_alloc(sizeof(*arena));
     int argc = 0;
 
     while (argv[argc])
         argc++;
-    return cli_parse(&arena, &root, argc, argv, ret, err);
+    return cli_parse(arena, &root, argc, argv, ret, err);
 }
 
 static char *text(const char *constant)
 {
-    return arena_strdup(&arena, constant);
+    return x_strdup(constant);
 }
 
 /* argv of the words of a line. */
 static char **words(const char *line)
 {
-    char **argv = arena_new_array(&arena, char *, 64);
+    char **argv = x_alloc_array(64, sizeof(*argv));
     struct str rest = str_from(line), word;
 
     for (size_t n = 0; rest.len; n++) {
         str_cut(rest, ' ', &word, &rest);
-        argv[n] = arena_strndup(&arena, word.data, word.len);
+        argv[n] = x_strndup(word.data, word.len);
     }
     return argv;
 }
