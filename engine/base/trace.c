@@ -36,7 +36,7 @@ static struct {
 
 static int topic_parse(struct str name, uint32_t *ret_mask, struct error *err)
 {
-    struct buf known = BUF_INIT;
+    cleanup_buf struct buf known = BUF_INIT;
 
     if (str_is(name, "all")) {
         *ret_mask = (UINT32_C(1) << TRACE_TOPICS) - 1;
@@ -50,10 +50,8 @@ static int topic_parse(struct str name, uint32_t *ret_mask, struct error *err)
         buf_printf(&known, "%s, ", trace_topic_names[i]);
     }
 
-    error_set(err, ERROR_USAGE, "unknown trace topic \"" STR_FMT "\": known are %sall",
-              STR_ARG(name), buf_text(&known));
-    buf_release(&known);
-    return -1;
+    return error_set(err, ERROR_USAGE, "unknown trace topic \"" STR_FMT "\": known are %sall",
+                     STR_ARG(name), buf_text(&known));
 }
 
 int trace_enable(const char *topics, struct error *err)

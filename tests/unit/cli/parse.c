@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 
-#include "engine/base/alloc.h"
 #include "engine/base/arena.h"
 #include "engine/base/clock.h"
 #include "engine/cli/cli.h"
@@ -97,31 +96,32 @@ static const struct cli_verb root = {.name = "berth",
                                      .options_size = sizeof(struct global_options),
                                      .members = members};
 
-/* The arena lives as long as the test's process. */
+/* Lives as long as the test's process. */
+static struct arena arena;
+
 static int parse(struct cli_parsed *ret, struct error *err, char **argv)
 {
-    struct arena *arena = x_alloc(sizeof(*arena));
     int argc = 0;
 
     while (argv[argc])
         argc++;
-    return cli_parse(arena, &root, argc, argv, ret, err);
+    return cli_parse(&arena, &root, argc, argv, ret, err);
 }
 
 static char *text(const char *constant)
 {
-    return x_strdup(constant);
+    return arena_strdup(&arena, constant);
 }
 
 /* argv of the words of a line. */
 static char **words(const char *line)
 {
-    char **argv = x_alloc_array(64, sizeof(*argv));
+    char **argv = arena_new_array(&arena, char *, 64);
     struct str rest = str_from(line), word;
 
     for (size_t n = 0; rest.len; n++) {
         str_cut(rest, ' ', &word, &rest);
-        argv[n] = x_strndup(word.data, word.len);
+        argv[n] = arena_strndup(&arena, word.data, word.len);
     }
     return argv;
 }
