@@ -185,8 +185,8 @@ int setup_program_encode(const struct setup_program *program, struct buf *ret, s
 
 struct container_prepared; /* a program with all its descriptors; owned, freed by _release */
 
-/* Opens and makes all mounts. Nothing outside the container's own directory is changed (except bind
- * sources with create_source). */
+/* Opens and makes all mounts; the build's own descriptors are borrowed until zygote_spawn. Nothing
+ * outside the container's own directory is changed (except bind sources with create_source). */
 int container_prepare(const struct container_build *build, struct container_prepared **ret,
                       struct error *err);
 int container_prepare_exec(const struct exec_build *build, struct container_prepared **ret,
@@ -205,7 +205,6 @@ struct zygote {
     int fd;    /* SOCK_SEQPACKET; poll for reading, then zygote_receive until it returns 1 */
     int pidfd; /* readable when it has died */
     pid_t pid;
-    char *buffer;
 };
 
 #define ZYGOTE_INIT                                                                                \

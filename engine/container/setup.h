@@ -58,6 +58,7 @@ struct setup_maker {
     size_t n_steps, steps_capacity;
     struct setup_slot *slots;
     size_t n_slots, slots_capacity;
+    struct strings layers;
     bool too_large; /* more steps or slots than the wire takes */
 };
 
@@ -76,6 +77,9 @@ struct container_build;
 /* Every mount, node and link of the root file system (setup_mounts.c). */
 int setup_add_mounts(struct setup_maker *maker, const struct container_build *build,
                      struct error *err);
+/* What is written through /proc while it is still all writable (setup.c). */
+int setup_add_sysctls(struct setup_maker *maker, const struct container_build *build,
+                      struct error *err);
 
 /* ------------------------------------------------------------------ mount options (pure) */
 

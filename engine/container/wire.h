@@ -40,7 +40,6 @@ enum {
     X(MAKE_NODE, "make node", WIRE_PATH)                                                           \
     X(SYSCTL, "write sysctl", WIRE_PATH | WIRE_TEXT)                                               \
     X(HOSTNAME, "set hostname", WIRE_TEXT)                                                         \
-    X(LOOPBACK, "bring up loopback", 0)                                                            \
     X(OOM_SCORE, "set oom score", 0)                                                               \
     X(PIVOT, "pivot", 0)                                                                           \
     X(SESSION, "new session", 0)                                                                   \

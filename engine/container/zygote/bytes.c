@@ -27,13 +27,18 @@ _Noreturn void end_process(int code)
         (void)call(SYS_exit_group, code);
 }
 
+/* Keeps the compiler from seeing memcpy in memcpy's own loop, and calling it. */
+#define NO_IDIOM() __asm__ volatile("" ::: "memory")
+
 void *memcpy(void *to, const void *from, size_t n)
 {
     unsigned char *t = to;
     const unsigned char *f = from;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         t[i] = f[i];
+        NO_IDIOM();
+    }
     return to;
 }
 
@@ -44,8 +49,10 @@ void *memmove(void *to, const void *from, size_t n)
 
     if (t < f)
         return memcpy(to, from, n);
-    for (size_t i = n; i > 0; i--)
+    for (size_t i = n; i > 0; i--) {
         t[i - 1] = f[i - 1];
+        NO_IDIOM();
+    }
     return to;
 }
 
@@ -53,8 +60,10 @@ void *memset(void *to, int byte, size_t n)
 {
     unsigned char *t = to;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         t[i] = (unsigned char)byte;
+        NO_IDIOM();
+    }
     return to;
 }
 
@@ -73,8 +82,10 @@ size_t text_size(const char *text)
 {
     size_t n = 0;
 
-    while (text[n] != '\0')
+    while (text[n] != '\0') {
         n++;
+        NO_IDIOM();
+    }
     return n;
 }
 

@@ -31,7 +31,6 @@ static child_step *const steps[SETUP_OP_COUNT] = {
     [SETUP_MAKE_NODE] = step_make_node,
     [SETUP_SYSCTL] = step_sysctl,
     [SETUP_HOSTNAME] = step_hostname,
-    [SETUP_LOOPBACK] = step_loopback,
     [SETUP_OOM_SCORE] = step_oom_score,
     [SETUP_PIVOT] = step_pivot,
     [SETUP_SESSION] = step_session,

@@ -26,8 +26,8 @@ typedef int child_step(struct child *child, const struct wire_step *step);
 child_step step_attach_root, step_mount, step_attach, step_mask, step_read_only,
     step_root_read_only, step_make_directory, step_make_link, step_make_node, step_pivot;
 child_step step_join_cgroup, step_new_cgroup_namespace, step_join_network, step_join_namespaces,
-    step_sysctl, step_hostname, step_loopback, step_oom_score, step_session, step_terminal,
-    step_stdio, step_rlimit, step_umask, step_chdir;
+    step_sysctl, step_hostname, step_oom_score, step_session, step_terminal, step_stdio,
+    step_rlimit, step_umask, step_chdir;
 child_step step_bounding, step_groups, step_user, step_capabilities, step_no_new_privileges,
     step_seccomp, step_init, step_exec;
 

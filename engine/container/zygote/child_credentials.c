@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "engine/container/zygote/call.h"
 #include "engine/container/zygote/child.h"
@@ -47,6 +46,13 @@ int step_groups(struct child *child, const struct wire_step *step)
                      (const char *)child->program + step->data.offset);
 }
 
+static bool is_pseudo_terminal(const struct stat *status)
+{
+    uint64_t major = status->st_rdev >> 8 & 0xfff;
+
+    return S_ISCHR(status->st_mode) && major >= 136 && major <= 143;
+}
+
 /* So that `echo > /dev/stderr` works for users other than root. Host devices are left alone. */
 static void give_stdio(uint32_t uid)
 {
@@ -55,8 +61,7 @@ static void give_stdio(uint32_t uid)
 
         if (call(SYS_fstat, fd, &status) < 0 || status.st_uid == uid)
             continue;
-        if (S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && major(status.st_rdev) >= 136 &&
-                                         major(status.st_rdev) <= 143)) /* pseudo-terminals */
+        if (S_ISFIFO(status.st_mode) || is_pseudo_terminal(&status))
             (void)call(SYS_fchown, fd, uid, -1);
     }
 }

@@ -71,18 +71,19 @@ static void handle(struct zygote_state_table *zygote, struct request *request)
     }
 }
 
+/* All descriptors of a message come in one control header. */
 static void collect_fds(struct request *request, struct msghdr *message)
 {
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
-         header = CMSG_NXTHDR(message, header)) {
-        size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    size_t n;
 
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < n && request->n_fds < 253; i++)
-            memcpy(&request->fds[request->n_fds++], CMSG_DATA(header) + i * sizeof(int),
-                   sizeof(int));
-    }
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return;
+    n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    if (n > 253) /* SCM_MAX_FD */
+        n = 253;
+    memcpy(request->fds, CMSG_DATA(header), n * sizeof(int));
+    request->n_fds = n;
 }
 
 /* One request. False when the keeper has closed its end. */
