@@ -11,7 +11,7 @@
  *   refs/<enc(repository)>/<tag>   {"image":"sha256:…","manifest":"sha256:…","created_ns":…}
  *   refs/<enc(repository)>/@<hex>  the same for "repository@sha256:<hex>"
  *   refs/@/<hex>                   an image somebody made without a name
- *   staging/<id>/                  work of a live process, which holds flock on its `lock`
+ *   staging/<id>/, <id>.lock       work of a live process, which holds flock on the lock file
  *   partial/<hex>                  downloads that can be resumed
  *   leases/<id>                    flock-ed by its owner: what garbage collection must leave alone
  *   gc.lock                        shared: nothing is collected; exclusive: collecting
@@ -105,6 +105,7 @@ int layer_open(int state_fd, const char *diff_id, int *ret_fd, struct layer *ret
  * commit or close. */
 struct layer_stage {
     char id[33];    /* names staging/<id> */
+    int state_fd;   /* borrowed */
     int lock_fd;    /* flock-ed: alive */
     int dir_fd;     /* staging/<id> */
     int tree_fd;    /* staging/<id>/tree, readable directory, root:root 0755 at first */
@@ -112,14 +113,14 @@ struct layer_stage {
 };
 #define LAYER_STAGE_INIT                                                                           \
     {                                                                                              \
-        .lock_fd = -1, .dir_fd = -1, .tree_fd = -1                                                 \
+        .state_fd = -1, .lock_fd = -1, .dir_fd = -1, .tree_fd = -1                                 \
     }
 #define cleanup_layer_stage __attribute__((cleanup(layer_stage_release)))
 
 int layer_stage_begin(int state_fd, struct layer_stage *ret, struct error *err);
 /* "staging/<id>/tree" below the state directory. */
 const char *layer_stage_path(struct arena *arena, const struct layer_stage *stage);
-/* Without a commit: closes and leaves the directory to the sweep of the next begin. Keeps errno. */
+/* Without a commit: removes what was staged. Keeps errno. */
 void layer_stage_release(struct layer_stage *stage);
 
 /* Make staged layers visible as layers/<diff id>/, durably: one syncfs for the whole batch, then
@@ -142,7 +143,8 @@ int layer_stages_commit(int state_fd, struct layer_commit *commits, size_t n, st
  * A reference that pointed elsewhere moves. `manifest` is the registry's digest or NULL.
  * Durable on return. */
 struct image_write {
-    const json_t *config;
+    const json_t *config;   /* printed compact, or … */
+    struct str config_text; /* … when set: these bytes (a pulled config keeps its digest) */
     const struct image_reference *references;
     size_t n_references;
     const char *manifest;
