@@ -38,6 +38,10 @@ struct engine_options {
 int engine_open(const struct engine_options *options, struct engine **ret, struct error *err);
 void engine_close(struct engine *engine); /* NULL is fine */
 
+/* The engine's own processes are this program, started as "berth internal keeper …" or "berth internal
+ * build". Returns their exit code, or -1 when argv asks for none of them: main goes on. */
+int engine_internal_main(int argc, char **argv);
+
 /* ------------------------------------------------------------------ specs
  * What must exist, in engine words. Equal specs print equal JSON (engine/container/spec.c), and the
  * record of an object holds that JSON whole. */

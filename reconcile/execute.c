@@ -11,7 +11,7 @@
 #include "engine/base/trace.h"
 #include "reconcile/execution.h"
 
-enum { PARALLEL_DEFAULT = 4, RECONNECTS_MAX = 5 };
+enum { PARALLEL_DEFAULT = 4, RECONNECTS_MAX = 5, TICK_MS = 100 };
 
 void execution_report(const struct execution *execution, size_t node, enum node_state state,
                       const char *text)
@@ -306,7 +306,9 @@ static void wait_for_events(struct execution *execution)
     vec_push(&polls, (struct pollfd){.fd = session_fd, .events = POLLIN});
     vec_push(&polls, (struct pollfd){.fd = cancel_fd, .events = POLLIN});
 
-    if (poll(polls.items, polls.n, -1) > 0) {
+    if (execution->options->on_tick)
+        execution->options->on_tick(execution->options->context);
+    if (poll(polls.items, polls.n, execution->options->on_tick ? TICK_MS : -1) > 0) {
         if (polls.items[n_jobs + 1].revents != 0) {
             cancel(execution);
         } else {

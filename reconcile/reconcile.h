@@ -26,6 +26,8 @@ struct execute_options {
                     const char *text);
     /* A line of output of a build. May be NULL. */
     void (*on_log)(void *context, const struct plan *plan, size_t node, const char *line);
+    /* Called about ten times a second while something runs, for spinners. May be NULL. */
+    void (*on_tick)(void *context);
     void *context;
 };
 

@@ -117,7 +117,8 @@ struct service {
     struct service_command entrypoint;
     struct pairs environment; /* sorted by name, env_file merged in; NULL value = remove the image's
                                */
-    struct pairs labels;      /* sorted by name; every value set */
+    const struct span *environment_spans; /* one for each: env files have lines, too */
+    struct pairs labels;                  /* sorted by name; every value set */
 
     struct service_port *ports; /* in the order of the file, ranges expanded */
     size_t n_ports;
@@ -246,7 +247,7 @@ struct project {
     struct pairs environment; /* what interpolation saw: process, --env-file, .env */
     struct diagnostics warnings;
 
-    const struct source *sources; /* spans' file indexes these; the first n_files are the files */
+    const struct source *sources; /* spans' file indexes these: Compose and env files */
     size_t n_sources;
     const struct node *root; /* merged, canonical */
 };

@@ -28,6 +28,7 @@ static void buf_grow(struct buf *buf, size_t n)
         capacity *= 2;
     buf->data = x_realloc_array(buf->data, capacity, 1);
     buf->capacity = capacity;
+    buf->data[buf->len] = '\0'; /* holds even if nothing is added: a read may find the end */
 }
 
 static size_t buf_room(const struct buf *buf)

@@ -133,10 +133,11 @@ struct container_build {
 
 /* An exec into a running container. */
 struct exec_build {
-    const char *id; /* of the exec; unique among all ids of this zygote */
-    int pidfd;      /* of the container's init */
-    pid_t pid;      /* the same; to look at its root */
-    int cgroup2_fd; /* as above: of the container */
+    const struct container_spec *spec; /* of the container: its ulimits hold here too */
+    const char *id;                    /* of the exec; unique among all ids of this zygote */
+    int pidfd;                         /* of the container's init */
+    pid_t pid;                         /* the same; to look at its root */
+    int cgroup2_fd;                    /* as above: of the container */
     const int *cgroup1_fds;
     size_t n_cgroup1_fds;
     bool has_network; /* the container has a network namespace of its own */
@@ -154,6 +155,12 @@ struct exec_build {
     {                                                                                              \
         .pidfd = -1, .cgroup2_fd = -1, .stdio_fds = { -1, -1, -1 }                                 \
     }
+
+/* What to put into masked_paths and read_only_paths of a container that is not privileged: the
+ * tables of engine/security less what this kernel doesn't have, the "*" expanded. Worth keeping:
+ * it doesn't change while the machine runs. */
+int container_default_paths(struct arena *arena, struct strings *ret_masked,
+                            struct strings *ret_read_only, struct error *err);
 
 /* ------------------------------------------------------------------ the setup program
  * (engine/container/setup.h holds the type.) */
@@ -178,8 +185,8 @@ int setup_program_encode(const struct setup_program *program, struct buf *ret, s
 
 struct container_prepared; /* a program with all its descriptors; owned, freed by _release */
 
-/* Opens and makes all mounts. Nothing outside the container's own directory is changed (except bind
- * sources with create_source). */
+/* Opens and makes all mounts; the build's own descriptors are borrowed until zygote_spawn. Nothing
+ * outside the container's own directory is changed (except bind sources with create_source). */
 int container_prepare(const struct container_build *build, struct container_prepared **ret,
                       struct error *err);
 int container_prepare_exec(const struct exec_build *build, struct container_prepared **ret,
@@ -198,7 +205,6 @@ struct zygote {
     int fd;    /* SOCK_SEQPACKET; poll for reading, then zygote_receive until it returns 1 */
     int pidfd; /* readable when it has died */
     pid_t pid;
-    char *buffer;
 };
 
 #define ZYGOTE_INIT                                                                                \

@@ -136,6 +136,18 @@ TEST(buf_reserve_and_commit_add_what_was_written)
     CHECK_TEXT(buf_text(&buf), ">abc");
 }
 
+TEST(buf_is_terminated_when_nothing_follows_a_reserve)
+{
+    /* Memory that was used before: a fresh page would hide a missing end. */
+    char *dirty = x_alloc(100);
+    cleanup_buf struct buf buf = BUF_INIT;
+
+    memset(dirty, 'x', 100);
+    free(dirty);
+    CHECK(buf_reserve(&buf, 99) != NULL);
+    CHECK_TEXT(buf_text(&buf), "");
+}
+
 TEST(buf_take_moves_the_text_out)
 {
     struct buf buf = BUF_INIT;

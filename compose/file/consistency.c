@@ -1,0 +1,260 @@
+/* What the tables can't see: references, cycles, contradictions (compose.md 1.17). */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/path.h"
+
+/* ---- references -------------------------------------------------------------------------------
+ */
+
+static const char *nearest_service(struct load *load, const struct project *project,
+                                   const char *name)
+{
+    const char **names = arena_new_array(load->arena, const char *, project->n_services + 1);
+
+    for (size_t i = 0; i < project->n_services; i++)
+        names[i] = project->services[i].name;
+    return report_did_you_mean(&load->report, name, names, project->n_services);
+}
+
+static const struct service *find_disabled(const struct project *project, const char *name)
+{
+    for (size_t i = 0; i < project->n_disabled_services; i++) {
+        if (strcmp(project->disabled_services[i].name, name) == 0)
+            return &project->disabled_services[i];
+    }
+    return NULL;
+}
+
+static void check_depends_on(struct load *load, const struct project *project,
+                             const struct service *service)
+{
+    for (size_t i = 0; i < service->n_depends_on; i++) {
+        const struct service_dependency *dependency = &service->depends_on[i];
+        const struct service *disabled;
+
+        if (project_find_service(project, dependency->service) || !dependency->required)
+            continue;
+        disabled = find_disabled(project, dependency->service);
+        if (disabled)
+            report_error(&load->report, dependency->span,
+                         arena_printf(load->arena, "enable it with --profile %s",
+                                      disabled->profiles.n > 0 ? disabled->profiles.items[0] : "…"),
+                         "service \"%s\" is required by \"%s\" but is disabled",
+                         dependency->service, service->name);
+        else
+            report_error(&load->report, dependency->span,
+                         nearest_service(load, project, dependency->service),
+                         "service \"%s\" depends on undefined service \"%s\"", service->name,
+                         dependency->service);
+    }
+}
+
+static void check_networks(struct load *load, const struct project *project,
+                           const struct service *service)
+{
+    for (size_t i = 0; i < service->n_networks; i++) {
+        const struct service_network *network = &service->networks[i];
+
+        if (!project_find_network(project, network->key))
+            report_error(&load->report, network->span, "define it below the top-level networks:",
+                         "service \"%s\" refers to undefined network %s", service->name,
+                         network->key);
+    }
+}
+
+struct target {
+    const char *path;
+    const char *what; /* "volumes[1]" */
+    struct span span;
+};
+
+static int compare_targets(const void *a, const void *b)
+{
+    const struct target *left = a;
+    const struct target *right = b;
+    int order = strcmp(left->path, right->path);
+
+    return order != 0 ? order : (left > right) - (left < right);
+}
+
+/* volumes and tmpfs of one service must not share a target. */
+static void check_targets(struct load *load, const struct service *service)
+{
+    size_t n = service->n_volumes + service->tmpfs.n;
+    struct target *targets;
+
+    if (n < 2)
+        return;
+    targets = arena_new_array(load->arena, struct target, n);
+    for (size_t i = 0; i < n; i++) {
+        bool is_tmpfs = i < service->tmpfs.n;
+        size_t k = is_tmpfs ? i : i - service->tmpfs.n;
+
+        if (is_tmpfs)
+            targets[i] = (struct target){
+                .path =
+                    path_clean(load->arena, arena_strndup(load->arena, service->tmpfs.items[k],
+                                                          strcspn(service->tmpfs.items[k], ":"))),
+                .span = service->span,
+            };
+        else
+            targets[i] = (struct target){
+                .path = service->volumes[k].target ? service->volumes[k].target : "",
+                .span = service->volumes[k].span,
+            };
+        targets[i].what = arena_printf(load->arena, "%s[%zu]", is_tmpfs ? "tmpfs" : "volumes", k);
+    }
+    qsort(targets, n, sizeof(targets[0]), compare_targets);
+    for (size_t i = 1; i < n; i++) {
+        if (*targets[i].path && strcmp(targets[i - 1].path, targets[i].path) == 0)
+            report_error(&load->report, targets[i].span, NULL,
+                         "services.%s.%s: target %s already mounted as services.%s.%s",
+                         service->name, targets[i].what, targets[i].path, service->name,
+                         targets[i - 1].what);
+    }
+}
+
+static void check_volumes(struct load *load, const struct project *project,
+                          const struct service *service)
+{
+    for (size_t i = 0; i < service->n_volumes; i++) {
+        const struct service_mount *mount = &service->volumes[i];
+
+        if (mount->type == SERVICE_MOUNT_VOLUME && mount->source &&
+            !project_find_volume(project, mount->source))
+            report_error(&load->report, mount->span,
+                         strchr(mount->source, '/') ? "a path on the host begins with / . or ~"
+                                                    : "define it below the top-level volumes:",
+                         "service \"%s\" refers to undefined volume %s", service->name,
+                         mount->source);
+    }
+    check_targets(load, service);
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static int compare_container_names(const void *a, const void *b)
+{
+    const struct service *left = *(const struct service *const *)a;
+    const struct service *right = *(const struct service *const *)b;
+    int order = strcmp(left->container_name, right->container_name);
+
+    return order != 0 ? order : strcmp(left->name, right->name);
+}
+
+static void check_container_names(struct load *load, const struct project *project)
+{
+    const struct service **named =
+        arena_new_array(load->arena, const struct service *, project->n_services + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        if (project->services[i].container_name)
+            named[n++] = &project->services[i];
+    }
+    if (n > 1)
+        qsort(named, n, sizeof(const struct service *), compare_container_names);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(named[i - 1]->container_name, named[i]->container_name) == 0)
+            report_error(
+                &load->report,
+                project_find_span(project, arena_printf(load->arena, "services.%s.container_name",
+                                                        named[i]->name)),
+                NULL, "services.%s: container name \"%s\" is already in use by service %s",
+                named[i]->name, named[i]->container_name, named[i - 1]->name);
+    }
+}
+
+/* ---- cycles -----------------------------------------------------------------------------------
+ */
+
+enum visit { VISIT_NEW, VISIT_OPEN, VISIT_DONE };
+
+struct step {
+    size_t service;
+    size_t next_edge;
+};
+
+static void report_cycle(struct load *load, const struct project *project, const struct step *path,
+                         size_t n, size_t back_to)
+{
+    const struct service *last = &project->services[path[n - 1].service];
+    struct span span = last->depends_on[path[n - 1].next_edge - 1].span;
+    size_t first = n - 1;
+    struct buf text;
+
+    while (path[first].service != back_to)
+        first--;
+    buf_init(&text, 800);
+    for (size_t i = first; i < n; i++)
+        buf_printf(&text, "%s -> ", project->services[path[i].service].name);
+    report_error(&load->report, span, NULL, "dependency cycle detected: %s%s", buf_text(&text),
+                 project->services[back_to].name);
+    buf_release(&text);
+}
+
+/* Depth first with a stack of our own: chains can be as long as the file. */
+static void visit(struct load *load, const struct project *project, size_t start,
+                  enum visit *visits, struct step *path)
+{
+    size_t n = 0;
+
+    path[n++] = (struct step){.service = start};
+    visits[start] = VISIT_OPEN;
+    while (n > 0) {
+        struct step *step = &path[n - 1];
+        const struct service *service = &project->services[step->service];
+        const struct service *next;
+        size_t index;
+
+        if (step->next_edge == service->n_depends_on) {
+            visits[step->service] = VISIT_DONE;
+            n--;
+            continue;
+        }
+        next = project_find_service(project, service->depends_on[step->next_edge++].service);
+        if (!next)
+            continue;
+        index = (size_t)(next - project->services);
+        if (visits[index] == VISIT_OPEN)
+            report_cycle(load, project, path, n, index);
+        if (visits[index] != VISIT_NEW)
+            continue;
+        visits[index] = VISIT_OPEN;
+        path[n++] = (struct step){.service = index};
+    }
+}
+
+static void check_cycles(struct load *load, const struct project *project)
+{
+    enum visit *visits = arena_new_array(load->arena, enum visit, project->n_services + 1);
+    struct step *path = arena_new_array(load->arena, struct step, project->n_services + 1);
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        if (visits[i] == VISIT_NEW)
+            visit(load, project, i, visits, path);
+    }
+}
+
+void consistency_check(struct load *load, const struct project *project)
+{
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+
+        if (!service->image && !service->build.context)
+            report_error(&load->report, service->span, "give it image: or build:",
+                         "service \"%s\" has neither an image nor a build context specified",
+                         service->name);
+        check_depends_on(load, project, service);
+        check_networks(load, project, service);
+        check_volumes(load, project, service);
+    }
+    check_container_names(load, project);
+    check_cycles(load, project);
+}

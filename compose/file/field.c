@@ -1,0 +1,206 @@
+/* Walking the tables: long forms, binding, printing. */
+
+#include "compose/file/field.h"
+
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/report.h"
+#include "engine/base/arena.h"
+
+const struct field *shape_find(const struct shape *shape, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (size_t i = 0; i < shape->n_fields; i++) {
+        const struct str *name = &shape->fields[i].name;
+
+        if (name->len == len && name->data[0] == key[0] && memcmp(name->data, key, len) == 0)
+            return &shape->fields[i];
+    }
+    return NULL;
+}
+
+const struct field *field_below(const struct field *field, const char *key)
+{
+    if (!field || !field->shape)
+        return NULL;
+    if (field->shape->each || !key)
+        return field->shape->each;
+    return shape_find(field->shape, key);
+}
+
+bool key_is_extension(const char *key)
+{
+    return key[0] == 'x' && key[1] == '-';
+}
+
+/* ---- long forms ------------------------------------------------------------------------------ */
+
+struct node *list_unique(struct arena *arena, const struct field *field, struct node *list)
+{
+    struct node *keyed;
+
+    if (!field->unique || list->n < 2)
+        return list;
+    keyed = node_new(arena, NODE_MAP, list->span, list->n);
+    for (size_t i = 0; i < list->n; i++) {
+        const char *key = field->unique(arena, list->entries[i].value);
+
+        /* without a key: equal to nothing */
+        node_add(keyed, key ? key : arena_printf(arena, "\001%zu", i), list->entries[i].span,
+                 list->entries[i].value);
+    }
+    keyed = node_last_wins(arena, keyed);
+    list = node_new(arena, NODE_LIST, list->span, keyed->n);
+    for (size_t i = 0; i < keyed->n; i++)
+        node_add(list, NULL, keyed->entries[i].span, keyed->entries[i].value);
+    return list;
+}
+
+/* Children's long forms; a copy when one changed, else NULL. */
+static struct node *canonical_children(struct load *load, const struct field *field,
+                                       const struct node *node)
+{
+    struct node *changed = NULL;
+
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node *value = node->entries[i].value;
+        const struct field *below = field_below(field, node->entries[i].key);
+        const struct node *longer;
+
+        if (!below || !below->type)
+            continue;
+        if (node->entries[i].key)
+            report_enter_key(&load->report, node->entries[i].key);
+        else
+            report_enter_index(&load->report, i);
+        longer = field_canonical(load, below, value);
+        report_leave(&load->report);
+        if (longer == value)
+            continue;
+        if (!changed)
+            changed = node_copy(load->arena, node, 0);
+        changed->entries[i].value = longer;
+        changed->has_tags |= longer->has_tags;
+    }
+    return changed;
+}
+
+const struct node *field_canonical(struct load *load, const struct field *field,
+                                   const struct node *node)
+{
+    struct node *longer = NULL;
+    struct node *deeper;
+
+    if (node->tag == NODE_RESET)
+        return node;
+    if (field->type->canonical)
+        longer = field->type->canonical(load, field, node);
+    if (field->shape) {
+        deeper = canonical_children(load, field, longer ? longer : node);
+        longer = deeper ? deeper : longer;
+    }
+    if (field->unique && (longer ? longer : node)->kind == NODE_LIST)
+        longer = list_unique(load->arena, field, longer ? longer : node_copy(load->arena, node, 0));
+    if (!longer)
+        return node;
+    longer->tag = node->tag;
+    longer->has_tags |= node->has_tags;
+    return longer;
+}
+
+/* ---- binding --------------------------------------------------------------------------------- */
+
+static void report_unknown(struct load *load, const struct shape *shape,
+                           const struct node_entry *entry)
+{
+    const char **names = arena_new_array(load->arena, const char *, shape->n_fields + 1);
+    const char *hint;
+
+    for (size_t i = 0; i < shape->n_fields; i++) {
+        /* an unsupported key is no help */
+        names[i] = shape->fields[i].type ? shape->fields[i].name.data : NULL;
+    }
+    hint = report_did_you_mean(&load->report, entry->key, names, shape->n_fields);
+    if (load->report.depth == 0)
+        report_error(&load->report, entry->span, hint, "unknown key \"%s\" at the top level",
+                     entry->key);
+    else if (load->report.depth == 2)
+        report_error(&load->report, entry->span, hint, "%s: unknown key \"%s\"",
+                     report_subject(&load->report), entry->key);
+    else
+        report_error(&load->report, entry->span, hint, "%s: unknown key \"%s\" in %s",
+                     report_subject(&load->report), entry->key, report_path(&load->report));
+}
+
+static void report_unsupported(struct load *load, const struct node_entry *entry)
+{
+    const char *hint = "berth refuses what it would have to ignore";
+
+    if (load->report.depth <= 2)
+        report_error(&load->report, entry->span, hint, "%s: `%s` is not supported yet",
+                     report_subject(&load->report), entry->key);
+    else
+        report_error(&load->report, entry->span, hint, "%s: `%s` in %s is not supported yet",
+                     report_subject(&load->report), entry->key, report_path(&load->report));
+}
+
+void shape_decode(struct load *load, const struct shape *shape, const struct node *node,
+                  void *object)
+{
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const struct field *field = shape_find(shape, entry->key);
+
+        if (strcmp(entry->key, "x-berth") == 0) {
+            report_error(&load->report, entry->span, NULL,
+                         "%s: `x-berth` is reserved, and this version knows nothing below it",
+                         report_subject(&load->report));
+        } else if (key_is_extension(entry->key)) {
+            continue;
+        } else if (!field) {
+            report_unknown(load, shape, entry);
+        } else if (!field->type) {
+            report_unsupported(load, entry);
+        } else {
+            report_enter_key(&load->report, entry->key);
+            field->type->decode(load, field, entry->value, object);
+            report_leave(&load->report);
+        }
+    }
+}
+
+void shape_init(const struct shape *shape, void *object)
+{
+    if (shape->defaults)
+        memcpy(object, shape->defaults, shape->size);
+    else
+        memset(object, 0, shape->size);
+}
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+struct node *shape_encode(const struct encoder *encoder, const struct shape *shape,
+                          const void *object, const struct node *extensions)
+{
+    size_t n_extensions = extensions && extensions->kind == NODE_MAP ? extensions->n : 0;
+    struct node *map =
+        node_new(encoder->arena, NODE_MAP, (struct span){0}, shape->n_fields + n_extensions);
+
+    for (size_t i = 0; i < shape->n_fields; i++) {
+        const struct field *field = &shape->fields[i];
+        const struct node *value = NULL;
+
+        if (field->type && field->type->encode)
+            value = field->type->encode(encoder, field, object);
+        if (value)
+            node_add(map, field->name.data, map->span, value);
+    }
+    for (size_t i = 0; i < n_extensions; i++) {
+        if (key_is_extension(extensions->entries[i].key))
+            node_add(map, extensions->entries[i].key, map->span, extensions->entries[i].value);
+    }
+    return map;
+}

@@ -1,0 +1,41 @@
+#pragma once
+
+/* $VAR and ${VAR…} in values (compose.md 1.3; private to compose/file). */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/str.h"
+
+struct arena;
+struct buf;
+struct error;
+struct node;
+struct report;
+
+enum {
+    INTERPOLATE_DEPTH_MAX = 50,      /* of ${A:-${B:-…}} */
+    INTERPOLATE_TEXT_MAX = 1U << 20, /* of one value, expanded */
+    INTERPOLATE_TOTAL_MAX = 16U << 20,
+};
+
+/* Where variables come from. */
+struct variables {
+    const char *(*find)(const void *context, struct str name); /* NULL = unset */
+    const void *context;
+    void (*warn_unset)(void *warn_context, struct str name); /* may be NULL */
+    void *warn_context;
+};
+
+/* Sorted pairs as variables; a NULL value is unset. */
+const char *variables_find_sorted(const void *pairs, struct str name);
+
+/* Append the expanded template to `out` (limited by its max). Error texts: "invalid template" and
+ * what is wrong, or "required variable X is missing a value: …". */
+int interpolate_text(struct str template, const struct variables *variables, struct buf *out,
+                     struct error *err);
+
+/* Expand every text in values of the tree (keys stay). Errors and unset variables are reported at
+ * the scalar; on an error the scalar stays as it is. *n_bytes counts towards the total limit. */
+const struct node *interpolate_node(struct report *report, const struct node *node,
+                                    const struct variables *variables, size_t *n_bytes);

@@ -1,0 +1,223 @@
+/* Loading a project, step by step in the order of compose.md section 1:
+ *
+ *   files and environment → YAML → name → interpolation → long forms → merge → binding by tables
+ *   → defaults, paths, names → profiles → consistency → services named → env files.
+ *
+ * Each step reports all it finds; the next one runs only over what is sound enough for it. */
+
+#include "compose/file/load.h"
+
+#include <string.h>
+
+#include "compose/file/field.h"
+#include "compose/file/node.h"
+#include "compose/file/shapes.h"
+#include "compose/file/yaml.h"
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+
+static int read_files(struct load *load, const struct strings *paths,
+                      struct yaml_documents *documents)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < paths->n; i++) {
+        uint32_t source;
+
+        if (load_source(load, paths->items[i], LOAD_FILE_MAX, LOAD_REQUIRED, (struct span){0},
+                        &source) < 0 ||
+            yaml_parse(&load->report, source, documents) < 0)
+            result = -1;
+    }
+    if (result == 0 && documents->n == 0 && load->report.n_errors == 0)
+        return report_error(
+            &load->report,
+            (struct span){.file = (uint32_t)load->report.sources.n - 1, .line = 1, .column = 1},
+            NULL, "empty compose file");
+    for (size_t i = 0; i < documents->n; i++) {
+        if (documents->items[i]->kind != NODE_MAP)
+            result = report_error(&load->report, documents->items[i]->span, NULL,
+                                  "top-level object must be a mapping, not %s",
+                                  node_what(documents->items[i]));
+    }
+    return result;
+}
+
+/* The last name: of the documents, interpolated; the empty one counts. */
+static int find_name(struct load *load, const struct yaml_documents *documents, const char **ret,
+                     struct span *ret_span)
+{
+    size_t n_errors = load->report.n_errors;
+    size_t n_bytes = 0;
+
+    for (size_t i = 0; i < documents->n; i++) {
+        const struct node *name = node_get(documents->items[i], "name");
+
+        if (!name || name->tag == NODE_RESET)
+            continue;
+        report_enter_key(&load->report, "name");
+        if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
+            name = interpolate_node(&load->report, name, &load->variables, &n_bytes);
+        if (node_is_text(name)) {
+            *ret = name->text;
+            *ret_span = name->span;
+        } else {
+            report_error(&load->report, name->span, "write it in quotes", "name must be a string");
+        }
+        report_leave(&load->report);
+    }
+    return load->report.n_errors > n_errors ? -1 : 0;
+}
+
+static void warn_version(struct load *load, const struct node *document)
+{
+    const struct node_entry *version = node_find(document, "version");
+
+    if (version)
+        report_warning(&load->report, version->span, NULL,
+                       "the attribute `version` is obsolete, it will be ignored, please remove it "
+                       "to avoid potential confusion");
+}
+
+/* Interpolation, long forms, merge: all documents as one. */
+static const struct node *merge_all(struct load *load, const struct yaml_documents *documents)
+{
+    const struct node *merged = NULL;
+    size_t n_bytes = 0;
+
+    for (size_t i = 0; i < documents->n; i++) {
+        const struct node *document = documents->items[i];
+
+        warn_version(load, document);
+        if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
+            document = interpolate_node(&load->report, document, &load->variables, &n_bytes);
+        document = field_canonical(load, &file_field, document);
+        merged = merge_documents(load, merged, document);
+    }
+    return merged;
+}
+
+static struct project *assemble(struct load *load, const struct strings *paths,
+                                const struct node *root, struct model *model)
+{
+    struct project *project = arena_new(load->arena, struct project);
+    struct strings profiles;
+    size_t n_enabled;
+
+    select_profiles(load, model, &profiles, &n_enabled);
+    project->name = load->name;
+    project->directory = load->directory;
+    project->files = paths->items;
+    project->n_files = paths->n;
+    project->root = root;
+    project->profiles = profiles;
+    project->environment = load->environment;
+    project->services = arena_new_array(load->arena, struct service, model->n_drafts + 1);
+    project->n_services = n_enabled;
+    for (size_t i = 0; i < model->n_drafts; i++)
+        project->services[i] = model->drafts[i].service;
+    project->disabled_services = project->services + n_enabled;
+    project->n_disabled_services = model->n_drafts - n_enabled;
+    project->networks = model->networks;
+    project->n_networks = model->n_networks;
+    project->volumes = model->volumes;
+    project->n_volumes = model->n_volumes;
+    return project;
+}
+
+/* Narrowed to what was asked for, and without what nobody uses. */
+static int narrow(struct load *load, const struct project *whole, struct project **ret,
+                  struct error *err)
+{
+    unsigned flags = load->options->flags;
+    const struct project *selected = NULL;
+    struct strings all = {.items =
+                              arena_new_array(load->arena, const char *, whole->n_services + 1)};
+
+    for (size_t i = 0; i < whole->n_services; i++)
+        all.items[all.n++] = whole->services[i].name;
+    if (project_select(load->arena, whole, &load->options->services,
+                       (flags & PROJECT_WITH_DEPENDENCIES) != 0, &selected, err) < 0)
+        return -1;
+    if ((flags & PROJECT_KEEP_ALL || load->options->services.n == 0) &&
+        project_select(load->arena, whole, &all, false, &selected, err) < 0)
+        return -1;
+    *ret = arena_memdup(load->arena, selected, sizeof(*selected));
+    if (flags & PROJECT_ALL_RESOURCES) {
+        (*ret)->networks = whole->networks;
+        (*ret)->n_networks = whole->n_networks;
+        (*ret)->volumes = whole->volumes;
+        (*ret)->n_volumes = whole->n_volumes;
+    }
+    return 0;
+}
+
+static void resolve_environments(struct load *load, const struct model *model,
+                                 struct project *project)
+{
+    size_t draft = 0;
+
+    /* the enabled drafts and the services kept of them are in the same order */
+    for (size_t i = 0; i < project->n_services; i++) {
+        while (strcmp(model->drafts[draft].service.name, project->services[i].name) != 0)
+            draft++;
+        environment_resolve(load, &model->drafts[draft], &project->services[i]);
+    }
+}
+
+static int load_project(struct load *load, struct yaml_documents *documents, struct project **ret,
+                        struct error *err)
+{
+    struct strings paths = {0};
+    struct model model;
+    const struct node *root;
+    struct project *whole;
+    const char *name = NULL;
+    struct span name_span = {0};
+
+    if (discover_files(load, &paths, err) < 0 || read_files(load, &paths, documents) < 0 ||
+        find_name(load, documents, &name, &name_span) < 0 ||
+        discover_name(load, name, name_span, err) < 0)
+        return -1;
+    root = merge_all(load, documents);
+    if (!root)
+        return -1;
+    model_decode(load, root, &model);
+    if (load->report.n_errors > 0)
+        return -1;
+    normalise_model(load, &model);
+    whole = assemble(load, &paths, root, &model);
+    if (!(load->options->flags & PROJECT_NO_CONSISTENCY))
+        consistency_check(load, whole);
+    if (load->report.n_errors > 0 || narrow(load, whole, ret, err) < 0)
+        return -1;
+    resolve_environments(load, &model, *ret);
+    return load->report.n_errors > 0 ? -1 : 0;
+}
+
+int project_load(struct arena *arena, const struct project_options *options,
+                 const struct project **ret, struct diagnostics *ret_diagnostics, struct error *err)
+{
+    struct load load = {.arena = arena, .options = options};
+    struct yaml_documents documents = {0};
+    struct project *project = NULL;
+    struct error error = ERROR_INIT;
+    int result;
+
+    report_init(&load.report, arena);
+    result = load_project(&load, &documents, &project, &error);
+    *ret_diagnostics = report_finish(&load.report);
+    if (result < 0 && load.report.n_errors > 0) {
+        (void)report_fail(&load.report, err);
+    } else if (result < 0) {
+        error_gather(err ? err : &error, &error);
+    } else {
+        project->warnings = *ret_diagnostics;
+        project->sources = ret_diagnostics->sources;
+        project->n_sources = ret_diagnostics->n_sources;
+        *ret = project;
+    }
+    vec_release(&documents);
+    report_release(&load.report);
+    return result;
+}

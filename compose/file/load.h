@@ -1,0 +1,90 @@
+#pragma once
+
+/* What the steps of the loader share (private to compose/file). */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compose/file/dotenv.h"
+#include "compose/file/interpolate.h"
+#include "compose/file/project.h"
+#include "compose/file/report.h"
+
+struct arena;
+struct node;
+
+enum { LOAD_FILE_MAX = 10 << 20, LOAD_FILES_MAX = 100 };
+
+struct load {
+    struct arena *arena;
+    const struct project_options *options;
+    struct report report;
+    struct pairs environment;   /* sorted; with COMPOSE_PROJECT_NAME once the name is known */
+    struct variables variables; /* over environment */
+    const char *directory;      /* absolute */
+    const char *name;
+    size_t n_files; /* Compose files: the first sources */
+};
+
+/* A service with what only the loader needs of it. `service` comes first: tables of services bind
+ * to drafts. */
+struct env_file {
+    const char *path;
+    bool required;
+    const char *format; /* NULL, or "raw" */
+    struct span span;
+};
+
+struct draft {
+    struct service service;
+    struct env_file *env_files;
+    size_t n_env_files;
+};
+
+/* ---- steps, in their order ------------------------------------------------------------------- */
+
+/* Files, project directory, environment (discover.c). Reported problems and failures: -1. */
+int discover_files(struct load *load, struct strings *ret_paths, struct error *err);
+/* -p, COMPOSE_PROJECT_NAME, `from_files` (the last name:, interpolated), or the directory's name.
+ */
+int discover_name(struct load *load, const char *from_files, struct span span, struct error *err);
+/* Read a file whole as a source of the report: 0, or an error is reported at `at` (-1). Returns 1,
+ * silently, when it does not exist and `is_optional`. */
+enum load_presence { LOAD_REQUIRED, LOAD_OPTIONAL };
+int load_source(struct load *load, const char *path, size_t max_bytes, enum load_presence presence,
+                struct span at, uint32_t *ret_source);
+/* How messages show a path: relative when it lies below the working directory. */
+const char *load_shown_path(const struct load *load, const char *path);
+/* "~", relative to the project directory; cleaned. */
+const char *load_resolve_path(struct load *load, const char *path);
+
+/* Two documents → one (merge.c). base NULL: the first. */
+const struct node *merge_documents(struct load *load, const struct node *base,
+                                   const struct node *over);
+
+/* The merged tree → drafts, networks, volumes, sorted by name (model.c). */
+struct model {
+    struct draft *drafts;
+    size_t n_drafts;
+    struct network *networks;
+    size_t n_networks;
+    struct volume *volumes;
+    size_t n_volumes;
+};
+void model_decode(struct load *load, const struct node *root, struct model *ret);
+
+/* Defaults, relative paths, the default network, final names (normalise.c). */
+void normalise_model(struct load *load, struct model *model);
+
+/* Which services the profiles enable: they come first among the drafts, the others after them, both
+ * sorted (select.c). */
+void select_profiles(struct load *load, struct model *model, struct strings *ret_profiles,
+                     size_t *ret_n_enabled);
+/* Drop networks and volumes that no enabled service uses (select.c). */
+void select_used_resources(struct project *project);
+
+/* References, cycles, contradictions among the enabled services (consistency.c). */
+void consistency_check(struct load *load, const struct project *project);
+
+/* The service's environment from its env files and its own (environment.c). */
+void environment_resolve(struct load *load, const struct draft *draft, struct service *service);

@@ -1,0 +1,158 @@
+/* Merging a later document over what the earlier ones gave (compose.md 1.6, 1.7).
+ *
+ * Both are in long form, so that the rules are few: the table says which holds for a key. !reset
+ * removes what the earlier files gave, !override replaces it. */
+
+#include <string.h>
+
+#include "compose/file/field.h"
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/shapes.h"
+#include "engine/base/arena.h"
+
+static const struct node *merge(struct load *load, const struct field *field,
+                                const struct node *base, const struct node *over);
+
+/* Without tags, and without what is tagged !reset. */
+static const struct node *strip_tags(struct load *load, const struct node *node)
+{
+    struct node *stripped;
+
+    if (!node->has_tags)
+        return node;
+    stripped = node_new(load->arena, node->kind, node->span, node->n);
+    stripped->type = node->type;
+    stripped->text = node->text;
+    stripped->text_len = node->text_len;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+
+        if (entry->value->tag != NODE_RESET)
+            node_add(stripped, entry->key, entry->span, strip_tags(load, entry->value));
+    }
+    return stripped;
+}
+
+static void merge_entry(struct load *load, const struct field *field, struct node_entry *into,
+                        const struct node_entry *over)
+{
+    const struct field *below = field_below(field, over->key);
+
+    if (over->value->tag == NODE_RESET) {
+        into->value = NULL;
+        return;
+    }
+    if (over->value->tag == NODE_OVERRIDE || !into->value ||
+        (field && field->merge == MERGE_PAIRS)) {
+        into->value = strip_tags(load, over->value);
+        into->span = over->span;
+        return;
+    }
+    report_enter_key(&load->report, over->key);
+    into->value = merge(load, below, into->value, over->value);
+    report_leave(&load->report);
+    if (into->value == over->value)
+        into->span = over->span;
+}
+
+static const struct node *merge_maps(struct load *load, const struct field *field,
+                                     const struct node *base, const struct node *over)
+{
+    struct node *working = node_copy(load->arena, base, 0);
+    struct node *merged = node_new(load->arena, NODE_MAP, base->span, base->n + over->n);
+    struct node_index index = node_index_make(load->arena, working);
+
+    for (size_t i = 0; i < over->n; i++) {
+        const struct node_entry *known = node_index_find(&index, over->entries[i].key);
+
+        if (known)
+            merge_entry(load, field, &working->entries[known - working->entries],
+                        &over->entries[i]);
+    }
+    for (size_t i = 0; i < working->n; i++) {
+        const struct node_entry *entry = &working->entries[i];
+
+        if (entry->value)
+            node_add(merged, entry->key, entry->span, entry->value);
+    }
+    for (size_t i = 0; i < over->n; i++) {
+        const struct node_entry *entry = &over->entries[i];
+
+        if (!node_index_find(&index, entry->key) && entry->value->tag != NODE_RESET)
+            node_add(merged, entry->key, entry->span, strip_tags(load, entry->value));
+    }
+    return merged;
+}
+
+static const struct node *append_lists(struct load *load, const struct field *field,
+                                       const struct node *base, const struct node *over)
+{
+    struct node *list = node_copy(load->arena, base, over->n);
+
+    for (size_t i = 0; i < over->n; i++)
+        node_add(list, NULL, over->entries[i].span, strip_tags(load, over->entries[i].value));
+    return field && field->unique ? list_unique(load->arena, field, list) : list;
+}
+
+static const struct node *pool_of_subnet(const struct node *pools, const struct node *subnet)
+{
+    for (size_t i = 0; subnet && node_is_text(subnet) && i < pools->n; i++) {
+        const struct node *candidate = node_get(pools->entries[i].value, "subnet");
+
+        if (candidate && node_is_text(candidate) && strcmp(candidate->text, subnet->text) == 0)
+            return pools->entries[i].value;
+    }
+    return NULL;
+}
+
+static const struct node *merge_pools(struct load *load, const struct node *base,
+                                      const struct node *over)
+{
+    struct node *pools = node_new(load->arena, NODE_LIST, over->span, over->n);
+
+    for (size_t i = 0; i < over->n; i++) {
+        const struct node *pool = over->entries[i].value;
+        const struct node *earlier = pool_of_subnet(base, node_get(pool, "subnet"));
+
+        node_add(pools, NULL, pool->span,
+                 earlier ? merge_maps(load, NULL, earlier, pool) : strip_tags(load, pool));
+    }
+    return pools;
+}
+
+static const struct node *merge(struct load *load, const struct field *field,
+                                const struct node *base, const struct node *over)
+{
+    enum merge_rule rule = field ? field->merge : MERGE_GENERIC;
+
+    if (over->tag == NODE_OVERRIDE || rule == MERGE_REPLACE || node_is_null(base))
+        return strip_tags(load, over);
+    if (node_is_null(over))
+        return base;
+    if (over->kind != base->kind && rule == MERGE_MAPS_OR_REPLACE)
+        return strip_tags(load, over);
+    if (over->kind != base->kind) {
+        report_error(
+            &load->report, over->span, NULL, "cannot override %s: it is %s at %s:%u, and %s here",
+            report_path(&load->report), node_what(base),
+            load->report.sources.items[base->span.file].name, base->span.line, node_what(over));
+        return base;
+    }
+    switch (over->kind) {
+    case NODE_SCALAR:
+        return strip_tags(load, over);
+    case NODE_LIST:
+        return rule == MERGE_POOLS ? merge_pools(load, base, over)
+                                   : append_lists(load, field, base, over);
+    case NODE_MAP:
+        return merge_maps(load, field, base, over);
+    }
+    return base;
+}
+
+const struct node *merge_documents(struct load *load, const struct node *base,
+                                   const struct node *over)
+{
+    return base ? merge(load, &file_field, base, over) : strip_tags(load, over);
+}

@@ -1,0 +1,88 @@
+#pragma once
+
+/* YAML with positions: what every step of the loader reads and makes (private to compose/file).
+ *
+ * Nodes are arena-owned and never changed once they are in a tree: a step returns the node it was
+ * given, or a new one. Trees are at most NODE_DEPTH_MAX deep and, aliases followed, at most
+ * NODES_MAX large, so that walks may recurse. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/span.h"
+#include "engine/base/str.h"
+
+struct arena;
+struct buf;
+
+enum { NODE_DEPTH_MAX = 100, NODES_MAX = 250000 };
+
+enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+/* Of scalars: what YAML 1.2 says a plain one is. Quoted ones are text. */
+enum node_type { NODE_NULL, NODE_BOOL, NODE_INT, NODE_FLOAT, NODE_TEXT };
+
+enum node_tag { NODE_UNTAGGED, NODE_RESET, NODE_OVERRIDE };
+
+struct node_entry {
+    const char *key;  /* NULL in lists */
+    struct span span; /* of the key; of the item in lists */
+    const struct node *value;
+};
+
+struct node {
+    enum node_kind kind;
+    enum node_type type;
+    enum node_tag tag;
+    struct span span;
+    const char *text; /* scalars: as written (NUL-terminated, without NULs inside); else NULL */
+    size_t text_len;
+    struct node_entry *entries; /* lists and maps */
+    size_t n;
+    size_t capacity;
+    uint32_t weight; /* nodes below and including this one, aliases followed */
+    uint8_t depth;   /* levels below and including this one */
+    bool has_tags;   /* !reset or !override at or below */
+};
+
+/* Makers. A list or map has room for `capacity` entries; node_add may not go past it. */
+struct node *node_new(struct arena *arena, enum node_kind kind, struct span span, size_t capacity);
+struct node *node_new_text(struct arena *arena, const char *text, struct span span);
+struct node *node_new_scalar(struct arena *arena, enum node_type type, const char *text,
+                             struct span span);
+void node_add(struct node *node, const char *key, struct span span, const struct node *value);
+/* A map's or list's copy with room for `extra` more entries; the entries' values are shared. */
+struct node *node_copy(struct arena *arena, const struct node *node, size_t extra);
+
+/* A map without doubles: of entries of one key the last one stays, in the place of the first. */
+struct node *node_last_wins(struct arena *arena, struct node *map);
+
+/* NULL when `node` is no map or has no such key. */
+const struct node_entry *node_find(const struct node *node, const char *key);
+const struct node *node_get(const struct node *node, const char *key);
+
+bool node_is_null(const struct node *node);
+bool node_is_text(const struct node *node);
+
+/* Entries sorted by key (ties in order), for maps too large to search one by one. */
+struct node_index {
+    const struct node_entry **sorted;
+    size_t n;
+};
+struct node_index node_index_make(struct arena *arena, const struct node *node);
+const struct node_entry *node_index_find(const struct node_index *index, const char *key);
+
+/* What a plain scalar is. */
+enum node_type node_type_of(struct str text);
+
+/* Value of a NODE_INT ("0x1f", "0o17", "017", "1_000"); false when it does not fit. */
+bool node_int_value(struct str text, int64_t *ret);
+/* Value of a NODE_BOOL. */
+bool node_bool_value(const char *text);
+/* A scalar as Compose turns it into text: 0755 → "493", 1.10 → "1.1", true → "true", text as it is.
+ * NULL for null. */
+const char *node_scalar_text(struct arena *arena, const struct node *node);
+
+/* "a string", "a number", "a boolean", "null", "a list", "a mapping". */
+const char *node_what(const struct node *node);

@@ -1,0 +1,119 @@
+/* What the file leaves open: absolute paths, the default network, final names (compose.md 1.11,
+ * 1.13, 1.15). */
+
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "engine/base/arena.h"
+#include "engine/base/path.h"
+
+/* ---- paths ------------------------------------------------------------------------------------
+ */
+
+static bool is_remote(const char *context)
+{
+    static const char *const prefixes[] = {"https://", "http://",     "git://",
+                                           "ssh://",   "github.com/", "git@"};
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (text_starts_with(context, prefixes[i]))
+            return true;
+    }
+    return false;
+}
+
+static void resolve_build(struct load *load, const struct service *service, struct build *build)
+{
+    size_t n = 0;
+
+    if (!build->context)
+        return;
+    if (is_remote(build->context))
+        report_error(&load->report, build->span, "clone it and name the directory",
+                     "service \"%s\": remote build contexts are not supported yet", service->name);
+    else
+        build->context = load_resolve_path(load, build->context);
+    for (size_t i = 0; i < build->args.n; i++) {
+        struct pair arg = build->args.items[i];
+
+        if (!arg.value)
+            arg.value = variables_find_sorted(&load->environment, str_from(arg.name));
+        if (arg.value)
+            build->args.items[n++] = arg;
+    }
+    build->args.n = n;
+}
+
+static void resolve_paths(struct load *load, struct draft *draft)
+{
+    resolve_build(load, &draft->service, &draft->service.build);
+    for (size_t i = 0; i < draft->service.n_volumes; i++) {
+        struct service_mount *mount = &draft->service.volumes[i];
+
+        if (mount->type == SERVICE_MOUNT_BIND && mount->source)
+            mount->source = load_resolve_path(load, mount->source);
+    }
+    for (size_t i = 0; i < draft->n_env_files; i++)
+        draft->env_files[i].path = load_resolve_path(load, draft->env_files[i].path);
+}
+
+/* ---- networks ---------------------------------------------------------------------------------
+ */
+
+static const char *const default_key = "default";
+
+static void attach_default(struct load *load, struct service *service)
+{
+    if (service->n_networks > 0)
+        return;
+    service->networks = arena_new_array(load->arena, struct service_network, 1);
+    service->networks[0] = (struct service_network){.key = default_key, .span = service->span};
+    service->n_networks = 1;
+}
+
+/* Insert the default network, in order, unless the file has it. */
+static void add_default(struct load *load, struct model *model)
+{
+    struct network *networks;
+    size_t at = 0;
+
+    while (at < model->n_networks && strcmp(model->networks[at].key, default_key) < 0)
+        at++;
+    if (at < model->n_networks && strcmp(model->networks[at].key, default_key) == 0)
+        return;
+    networks = arena_new_array(load->arena, struct network, model->n_networks + 1);
+    for (size_t i = 0; i < model->n_networks; i++)
+        networks[i < at ? i : i + 1] = model->networks[i];
+    networks[at] = (struct network){.key = default_key};
+    model->networks = networks;
+    model->n_networks++;
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static const char *final_name(struct load *load, const char *key, const char *name, bool external)
+{
+    if (name)
+        return name;
+    return external ? key : arena_printf(load->arena, "%s_%s", load->name, key);
+}
+
+void normalise_model(struct load *load, struct model *model)
+{
+    for (size_t i = 0; i < model->n_drafts; i++) {
+        resolve_paths(load, &model->drafts[i]);
+        attach_default(load, &model->drafts[i].service);
+    }
+    add_default(load, model);
+    for (size_t i = 0; i < model->n_networks; i++) {
+        struct network *network = &model->networks[i];
+
+        network->name = final_name(load, network->key, network->name, network->external);
+    }
+    for (size_t i = 0; i < model->n_volumes; i++) {
+        struct volume *volume = &model->volumes[i];
+
+        volume->name = final_name(load, volume->key, volume->name, volume->external);
+    }
+}

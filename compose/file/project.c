@@ -1,0 +1,209 @@
+/* The loaded project: finding things in it, printing it. */
+
+#include "compose/file/project.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose/file/emit.h"
+#include "compose/file/field.h"
+#include "compose/file/node.h"
+#include "compose/file/shapes.h"
+#include "compose/file/types.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/units.h"
+
+/* ---- finding ----------------------------------------------------------------------------------
+ */
+
+static int compare_service_name(const void *name, const void *item)
+{
+    return strcmp(name, ((const struct service *)item)->name);
+}
+
+static int compare_network_key(const void *key, const void *item)
+{
+    return strcmp(key, ((const struct network *)item)->key);
+}
+
+static int compare_volume_key(const void *key, const void *item)
+{
+    return strcmp(key, ((const struct volume *)item)->key);
+}
+
+#define FIND(key, items, n, compare)                                                               \
+    ((n) > 0 ? bsearch((key), (items), (n), sizeof((items)[0]), (compare)) : NULL)
+
+const struct service *project_find_service(const struct project *project, const char *name)
+{
+    return FIND(name, project->services, project->n_services, compare_service_name);
+}
+
+const struct network *project_find_network(const struct project *project, const char *key)
+{
+    return FIND(key, project->networks, project->n_networks, compare_network_key);
+}
+
+const struct volume *project_find_volume(const struct project *project, const char *key)
+{
+    return FIND(key, project->volumes, project->n_volumes, compare_volume_key);
+}
+
+/* The longest key that begins the path and ends at its end, a dot or a bracket: keys have dots. */
+static const struct node_entry *next_entry(const struct node *node, const char *path,
+                                           size_t *ret_len)
+{
+    const struct node_entry *best = NULL;
+
+    *ret_len = 0;
+    for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++) {
+        size_t len = strlen(node->entries[i].key);
+
+        if (len > *ret_len && strncmp(node->entries[i].key, path, len) == 0 &&
+            (!path[len] || path[len] == '.' || path[len] == '[')) {
+            best = &node->entries[i];
+            *ret_len = len;
+        }
+    }
+    if (node->kind == NODE_LIST && path[0] == '[') {
+        size_t n_digits = strspn(path + 1, "0123456789");
+        uint64_t index;
+
+        if (path[n_digits + 1] == ']' && node->n > 0 &&
+            parse_u64((struct str){path + 1, n_digits}, 0, node->n - 1, &index, NULL) == 0) {
+            best = &node->entries[index];
+            *ret_len = n_digits + 2;
+        }
+    }
+    return best;
+}
+
+/* Variables can come from env files, which the tree does not have. */
+static const struct span *find_variable_span(const struct project *project, const char *path)
+{
+    const char *services = "services.";
+    const char *section = ".environment.";
+
+    if (strncmp(path, services, strlen(services)) != 0)
+        return NULL;
+    path += strlen(services);
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+        size_t len = strlen(service->name);
+
+        if (strncmp(path, service->name, len) != 0 ||
+            strncmp(path + len, section, strlen(section)) != 0 || !service->environment_spans)
+            continue;
+        for (size_t k = 0; k < service->environment.n; k++) {
+            if (strcmp(service->environment.items[k].name, path + len + strlen(section)) == 0)
+                return &service->environment_spans[k];
+        }
+    }
+    return NULL;
+}
+
+struct span project_find_span(const struct project *project, const char *path)
+{
+    const struct span *variable = find_variable_span(project, path);
+    const struct node *node = project->root;
+    struct span span = {0};
+
+    if (variable)
+        return *variable;
+    while (node && *path) {
+        size_t len;
+        const struct node_entry *entry = next_entry(node, path, &len);
+
+        if (!entry)
+            break;
+        span = entry->span;
+        node = entry->value;
+        path += len;
+        path += *path == '.';
+    }
+    return span;
+}
+
+void project_print_span(struct buf *out, const struct project *project, struct span span)
+{
+    if (span.line > 0 && span.file < project->n_sources)
+        buf_printf(out, "%s:%u:%u", project->sources[span.file].name, span.line, span.column);
+}
+
+/* ---- printing ---------------------------------------------------------------------------------
+ */
+
+static const struct node *encode_services(const struct encoder *encoder,
+                                          const struct project *project)
+{
+    struct node *map = encode_map(encoder, project->n_services);
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+
+        encode_put(map, service->name,
+                   shape_encode(encoder, &service_shape, service, service->source));
+    }
+    return map;
+}
+
+static const struct node *encode_networks(const struct encoder *encoder,
+                                          const struct project *project)
+{
+    struct node *map = encode_map(encoder, project->n_networks);
+
+    for (size_t i = 0; i < project->n_networks; i++) {
+        const struct network *network = &project->networks[i];
+
+        encode_put(map, network->key,
+                   shape_encode(encoder, &network_shape, network, network->source));
+    }
+    return map->n > 0 ? map : NULL;
+}
+
+static const struct node *encode_volumes(const struct encoder *encoder,
+                                         const struct project *project)
+{
+    struct node *map = encode_map(encoder, project->n_volumes);
+
+    for (size_t i = 0; i < project->n_volumes; i++) {
+        const struct volume *volume = &project->volumes[i];
+
+        encode_put(map, volume->key, shape_encode(encoder, &volume_shape, volume, volume->source));
+    }
+    return map->n > 0 ? map : NULL;
+}
+
+static const struct node *encode_project(const struct encoder *encoder,
+                                         const struct project *project)
+{
+    const struct node *root = project->root;
+    struct node *map = encode_map(encoder, 4 + root->n);
+
+    encode_put(map, "name", encode_text(encoder, project->name));
+    encode_put(map, "services", encode_services(encoder, project));
+    encode_put(map, "networks", encode_networks(encoder, project));
+    encode_put(map, "volumes", encode_volumes(encoder, project));
+    for (size_t i = 0; i < root->n; i++) {
+        if (key_is_extension(root->entries[i].key))
+            encode_put(map, root->entries[i].key, root->entries[i].value);
+    }
+    return map;
+}
+
+void project_print_yaml(struct buf *out, const struct project *project)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct encoder encoder = {.arena = &arena};
+
+    node_print_yaml(out, encode_project(&encoder, project));
+}
+
+void project_print_json(struct buf *out, const struct project *project)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct encoder encoder = {.arena = &arena, .is_json = true};
+
+    node_print_json(out, encode_project(&encoder, project));
+}

@@ -1,0 +1,187 @@
+/* Collecting diagnostics. */
+
+#include "compose/file/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+
+void report_init(struct report *report, struct arena *arena)
+{
+    memset(report, 0, sizeof(*report));
+    report->arena = arena;
+}
+
+void report_release(struct report *report)
+{
+    vec_release(&report->items);
+    vec_release(&report->sources);
+}
+
+uint32_t report_add_source(struct report *report, const char *name, const char *path,
+                           struct str text)
+{
+    vec_push(&report->sources, (struct source){.name = name, .path = path, .text = text});
+    return (uint32_t)(report->sources.n - 1);
+}
+
+static void add(struct report *report, enum severity severity, struct span span, const char *hint,
+                const char *fmt, va_list args)
+{
+    size_t *n = severity == SEVERITY_ERROR ? &report->n_errors : &report->n_warnings;
+    struct buf message;
+
+    if ((*n)++ >= DIAGNOSTICS_MAX)
+        return;
+    buf_init(&message, ERROR_TEXT_MAX);
+    buf_vprintf(&message, fmt, args);
+    for (size_t i = 0; i < report->items.n && severity == SEVERITY_WARNING; i++) {
+        const struct diagnostic *old = &report->items.items[i];
+
+        if (old->span.line == span.line && old->span.column == span.column &&
+            old->span.file == span.file && strcmp(old->message, buf_text(&message)) == 0) {
+            (*n)--;
+            buf_release(&message);
+            return;
+        }
+    }
+    vec_push(&report->items, (struct diagnostic){
+                                 .severity = severity,
+                                 .span = span,
+                                 .message = arena_strdup(report->arena, buf_text(&message)),
+                                 .hint = hint,
+                             });
+    buf_release(&message);
+}
+
+int report_error(struct report *report, struct span span, const char *hint, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    add(report, SEVERITY_ERROR, span, hint, fmt, args);
+    va_end(args);
+    return -1;
+}
+
+void report_warning(struct report *report, struct span span, const char *hint, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    add(report, SEVERITY_WARNING, span, hint, fmt, args);
+    va_end(args);
+}
+
+void report_enter_key(struct report *report, const char *key)
+{
+    if (report->depth == REPORT_PATH_MAX)
+        BUG();
+    report->path[report->depth++] = (struct report_step){.key = key};
+}
+
+void report_enter_index(struct report *report, size_t index)
+{
+    if (report->depth == REPORT_PATH_MAX)
+        BUG();
+    report->path[report->depth++] = (struct report_step){.index = index};
+}
+
+void report_leave(struct report *report)
+{
+    if (report->depth == 0)
+        BUG();
+    report->depth--;
+}
+
+const char *report_path(const struct report *report)
+{
+    struct buf text;
+    const char *copy;
+
+    buf_init(&text, ERROR_TEXT_MAX);
+    for (size_t i = 0; i < report->depth; i++) {
+        if (report->path[i].key)
+            buf_printf(&text, "%s%s", i > 0 ? "." : "", report->path[i].key);
+        else
+            buf_printf(&text, "[%zu]", report->path[i].index);
+    }
+    copy = arena_strdup(report->arena, buf_text(&text));
+    buf_release(&text);
+    return copy;
+}
+
+const char *report_subject(const struct report *report)
+{
+    static const struct {
+        const char *section;
+        const char *noun;
+    } nouns[] = {{"services", "service"}, {"networks", "network"}, {"volumes", "volume"}};
+
+    if (report->depth < 2 || !report->path[0].key || !report->path[1].key)
+        return "top level";
+    for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
+        if (strcmp(report->path[0].key, nouns[i].section) == 0)
+            return arena_printf(report->arena, "%s \"%s\"", nouns[i].noun, report->path[1].key);
+    }
+    return report_path(report);
+}
+
+const char *report_did_you_mean(const struct report *report, const char *name,
+                                const char *const *names, size_t n_names)
+{
+    size_t len = strlen(name);
+    size_t limit = len <= 3 ? 1 : (len <= 6 ? 2 : 3);
+    size_t best = limit + 1;
+    const char *nearest = NULL;
+
+    if (len > 64)
+        return NULL;
+    for (size_t i = 0; i < n_names; i++) {
+        size_t distance;
+
+        if (!names[i])
+            continue;
+        distance = text_distance(name, names[i], limit + 1);
+        if (distance < best && distance < len) {
+            best = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest ? arena_printf(report->arena, "did you mean \"%s\"?", nearest) : NULL;
+}
+
+struct diagnostics report_finish(const struct report *report)
+{
+    return (struct diagnostics){
+        .items = vec_to_arena(&report->items, report->arena),
+        .n = report->items.n,
+        .n_errors = report->n_errors,
+        .sources = vec_to_arena(&report->sources, report->arena),
+        .n_sources = report->sources.n,
+    };
+}
+
+int report_fail(const struct report *report, struct error *err)
+{
+    const struct diagnostic *first = NULL;
+    const char *name;
+
+    for (size_t i = 0; i < report->items.n && !first; i++) {
+        if (report->items.items[i].severity == SEVERITY_ERROR)
+            first = &report->items.items[i];
+    }
+    if (!first)
+        BUG();
+    name = first->span.file < report->sources.n ? report->sources.items[first->span.file].name
+                                                : "compose file";
+    if (report->n_errors == 1 && first->span.line > 0)
+        return error_set(err, ERROR_INVALID, "%s:%u:%u: %s", name, first->span.line,
+                         first->span.column, first->message);
+    if (report->n_errors == 1)
+        return error_set(err, ERROR_INVALID, "%s", first->message);
+    return error_set(err, ERROR_INVALID, "%s: %zu errors", name, report->n_errors);
+}

@@ -1,0 +1,254 @@
+/* Which services: profiles, then the names on the command line (compose.md 1.16). */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/vec.h"
+
+/* ---- profiles ---------------------------------------------------------------------------------
+ */
+
+/* --profile, else COMPOSE_PROFILES, and those of the services that were named. */
+static struct strings active_profiles(struct load *load, const struct model *model)
+{
+    const struct strings *named = &load->options->services;
+    const char *listed = variables_find_sorted(&load->environment, STR("COMPOSE_PROFILES"));
+    struct strings result;
+    VEC(const char *) profiles = VEC_INIT;
+    struct str rest = load->options->profiles.n == 0 ? str_from(listed) : (struct str){0};
+
+    for (size_t i = 0; i < load->options->profiles.n; i++)
+        vec_push(&profiles, load->options->profiles.items[i]);
+    while (rest.len > 0) {
+        struct str head;
+        struct str tail = {0};
+
+        if (!str_cut(rest, ',', &head, &tail))
+            head = rest;
+        head = str_trim(head);
+        if (head.len > 0)
+            vec_push(&profiles, arena_strndup(load->arena, head.data, head.len));
+        rest = tail;
+    }
+    for (size_t i = 0; named->n > 0 && i < model->n_drafts; i++) {
+        const struct service *service = &model->drafts[i].service;
+
+        for (size_t k = 0; strings_contain(named, service->name) && k < service->profiles.n; k++)
+            vec_push(&profiles, service->profiles.items[k]);
+    }
+    result = (struct strings){.items = vec_to_arena(&profiles, load->arena), .n = profiles.n};
+    vec_release(&profiles);
+    return result;
+}
+
+static bool is_enabled(const struct service *service, const struct strings *active)
+{
+    if (service->profiles.n == 0 || strings_contain(active, "*"))
+        return true;
+    for (size_t i = 0; i < service->profiles.n; i++) {
+        if (strings_contain(active, service->profiles.items[i]))
+            return true;
+    }
+    return false;
+}
+
+void select_profiles(struct load *load, struct model *model, struct strings *ret_profiles,
+                     size_t *ret_n_enabled)
+{
+    struct strings active = active_profiles(load, model);
+    struct draft *sorted = arena_new_array(load->arena, struct draft, model->n_drafts + 1);
+    size_t n = 0;
+    size_t n_enabled = 0;
+
+    for (int want = 1; want >= 0; want--) {
+        for (size_t i = 0; i < model->n_drafts; i++) {
+            if (is_enabled(&model->drafts[i].service, &active) == (want == 1))
+                sorted[n++] = model->drafts[i];
+        }
+        if (want == 1)
+            n_enabled = n;
+    }
+    model->drafts = sorted;
+    *ret_profiles = active;
+    *ret_n_enabled = n_enabled;
+}
+
+/* ---- resources --------------------------------------------------------------------------------
+ */
+
+static bool uses_network(const struct project *project, const char *key)
+{
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+
+        for (size_t k = 0; k < service->n_networks; k++) {
+            if (strcmp(service->networks[k].key, key) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool uses_volume(const struct project *project, const char *key)
+{
+    for (size_t i = 0; i < project->n_services; i++) {
+        const struct service *service = &project->services[i];
+
+        for (size_t k = 0; k < service->n_volumes; k++) {
+            if (service->volumes[k].type == SERVICE_MOUNT_VOLUME &&
+                text_equal(service->volumes[k].source, key))
+                return true;
+        }
+    }
+    return false;
+}
+
+void select_used_resources(struct project *project)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < project->n_networks; i++) {
+        if (uses_network(project, project->networks[i].key))
+            project->networks[n++] = project->networks[i];
+    }
+    project->n_networks = n;
+    n = 0;
+    for (size_t i = 0; i < project->n_volumes; i++) {
+        if (uses_volume(project, project->volumes[i].key))
+            project->volumes[n++] = project->volumes[i];
+    }
+    project->n_volumes = n;
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static int fail_unknown(struct arena *arena, const struct project *project, const char *name,
+                        struct error *err)
+{
+    size_t limit = strlen(name) <= 3 ? 2 : 3;
+    const char *nearest = NULL;
+
+    (void)arena;
+    for (size_t i = 0; i < project->n_disabled_services; i++) {
+        if (strcmp(project->disabled_services[i].name, name) == 0)
+            return error_set(err, ERROR_NOT_FOUND,
+                             "service \"%s\" is not enabled: no active profile has it", name);
+    }
+    for (size_t i = 0; i < project->n_services && strlen(name) < 64; i++) {
+        size_t distance = text_distance(name, project->services[i].name, limit);
+
+        if (distance < limit && distance < strlen(name)) {
+            limit = distance;
+            nearest = project->services[i].name;
+        }
+    }
+    if (nearest)
+        return error_set(err, ERROR_NOT_FOUND, "no such service: %s: did you mean \"%s\"?", name,
+                         nearest);
+    return error_set(err, ERROR_NOT_FOUND, "no such service: %s", name);
+}
+
+/* Marks service `index` and, if wanted, all it depends on. */
+static void mark(const struct project *project, size_t index, bool with_dependencies, bool *marked,
+                 size_t *stack)
+{
+    size_t n = 0;
+
+    if (marked[index])
+        return;
+    marked[index] = true;
+    stack[n++] = index;
+    while (n > 0 && with_dependencies) {
+        const struct service *service = &project->services[stack[--n]];
+
+        for (size_t i = 0; i < service->n_depends_on; i++) {
+            const struct service *needed =
+                project_find_service(project, service->depends_on[i].service);
+            size_t next = needed ? (size_t)(needed - project->services) : 0;
+
+            if (!needed || marked[next])
+                continue;
+            marked[next] = true;
+            stack[n++] = next;
+        }
+    }
+}
+
+/* Edges to services that are not here are gone. */
+static void drop_edges(struct arena *arena, struct project *project)
+{
+    for (size_t i = 0; i < project->n_services; i++) {
+        struct service *service = &project->services[i];
+        struct service_dependency *kept =
+            arena_new_array(arena, struct service_dependency, service->n_depends_on + 1);
+        size_t n = 0;
+
+        for (size_t k = 0; k < service->n_depends_on; k++) {
+            if (project_find_service(project, service->depends_on[k].service))
+                kept[n++] = service->depends_on[k];
+        }
+        service->depends_on = kept;
+        service->n_depends_on = n;
+    }
+}
+
+static int compare_services(const void *a, const void *b)
+{
+    return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
+}
+
+static struct project *keep_marked(struct arena *arena, const struct project *project,
+                                   const bool *marked)
+{
+    size_t n_all = project->n_services + project->n_disabled_services;
+    struct project *selected = arena_memdup(arena, project, sizeof(*project));
+
+    selected->services = arena_new_array(arena, struct service, project->n_services + 1);
+    selected->disabled_services = arena_new_array(arena, struct service, n_all + 1);
+    selected->n_services = 0;
+    selected->n_disabled_services = 0;
+    for (size_t i = 0; i < project->n_services; i++) {
+        if (marked[i])
+            selected->services[selected->n_services++] = project->services[i];
+        else
+            selected->disabled_services[selected->n_disabled_services++] = project->services[i];
+    }
+    for (size_t i = 0; i < project->n_disabled_services; i++)
+        selected->disabled_services[selected->n_disabled_services++] =
+            project->disabled_services[i];
+    qsort(selected->disabled_services, selected->n_disabled_services,
+          sizeof(selected->disabled_services[0]), compare_services);
+    selected->networks =
+        arena_memdup(arena, project->networks, project->n_networks * sizeof(struct network));
+    selected->volumes =
+        arena_memdup(arena, project->volumes, project->n_volumes * sizeof(struct volume));
+    drop_edges(arena, selected);
+    select_used_resources(selected);
+    return selected;
+}
+
+int project_select(struct arena *arena, const struct project *project,
+                   const struct strings *services, bool with_dependencies,
+                   const struct project **ret, struct error *err)
+{
+    bool *marked = arena_new_array(arena, bool, project->n_services + 1);
+    size_t *stack = arena_new_array(arena, size_t, project->n_services + 1);
+
+    if (services->n == 0) {
+        *ret = project;
+        return 0;
+    }
+    for (size_t i = 0; i < services->n; i++) {
+        const struct service *service = project_find_service(project, services->items[i]);
+
+        if (!service)
+            return fail_unknown(arena, project, services->items[i], err);
+        mark(project, (size_t)(service - project->services), with_dependencies, marked, stack);
+    }
+    *ret = keep_marked(arena, project, marked);
+    return 0;
+}

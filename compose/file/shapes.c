@@ -1,0 +1,374 @@
+/* Every key of the Compose specification, in the order `config` prints them.
+ *
+ * To support a key: give its row a type (types.h), a merge rule where the generic one is wrong, and
+ * the member it binds to. A row without a type is refused by name. */
+
+#include "compose/file/shapes.h"
+
+#include "compose/file/load.h"
+#include "compose/file/types.h"
+
+#define FIELD(key, ...)                                                                            \
+    {                                                                                              \
+        .name = {key, sizeof(key) - 1}, __VA_ARGS__                                                \
+    }
+#define LATER(key)                                                                                 \
+    {                                                                                              \
+        .name = { key, sizeof(key) - 1 }                                                           \
+    }
+#define SHAPE_OF(fields_, ...)                                                                     \
+    {                                                                                              \
+        .fields = (fields_), .n_fields = sizeof(fields_) / sizeof((fields_)[0]), __VA_ARGS__       \
+    }
+
+/* ---- build ------------------------------------------------------------------------------------
+ */
+
+static const struct field build_fields[] = {
+    FIELD("context", .type = &type_text, .offset = offsetof(struct build, context)),
+    FIELD("dockerfile", .type = &type_text, .offset = offsetof(struct build, dockerfile)),
+    LATER("dockerfile_inline"),
+    LATER("entitlements"),
+    FIELD("args", .type = &type_environment, .merge = MERGE_PAIRS,
+          .offset = offsetof(struct build, args)),
+    LATER("provenance"),
+    LATER("sbom"),
+    LATER("ssh"),
+    LATER("labels"),
+    LATER("cache_from"),
+    LATER("cache_to"),
+    LATER("no_cache"),
+    LATER("no_cache_filter"),
+    LATER("additional_contexts"),
+    LATER("pull"),
+    LATER("extra_hosts"),
+    LATER("isolation"),
+    LATER("network"),
+    FIELD("target", .type = &type_text, .offset = offsetof(struct build, target)),
+    LATER("secrets"),
+    LATER("shm_size"),
+    LATER("tags"),
+    LATER("ulimits"),
+    LATER("platforms"),
+    LATER("privileged"),
+};
+static const struct shape build_shape = SHAPE_OF(build_fields, .size = sizeof(struct build));
+
+/* ---- parts of a service -----------------------------------------------------------------------
+ */
+
+static const struct field dependency_fields[] = {
+    FIELD("condition", .type = &type_condition),
+    FIELD("restart", .type = &type_bool, .offset = offsetof(struct service_dependency, restart)),
+    FIELD("required", .type = &type_bool_always,
+          .offset = offsetof(struct service_dependency, required)),
+};
+static const struct service_dependency dependency_defaults = {.required = true};
+static const struct shape dependency_shape =
+    SHAPE_OF(dependency_fields, .size = sizeof(struct service_dependency));
+static const struct field dependency_field =
+    FIELD("depends_on", .type = &type_object, .shape = &dependency_shape);
+/* What a mapping of names holds: `each` for the walks, the fields for binding one value. */
+static const struct shape dependencies_shape =
+    SHAPE_OF(dependency_fields, .each = &dependency_field,
+             .size = sizeof(struct service_dependency), .defaults = &dependency_defaults);
+
+static const struct field env_file_fields[] = {
+    FIELD("path", .type = &type_text, .offset = offsetof(struct env_file, path)),
+    FIELD("required", .type = &type_bool, .offset = offsetof(struct env_file, required)),
+    FIELD("format", .type = &type_env_format, .offset = offsetof(struct env_file, format)),
+};
+static const struct env_file env_file_defaults = {.required = true};
+static const struct shape env_files_shape =
+    SHAPE_OF(env_file_fields, .size = sizeof(struct env_file), .defaults = &env_file_defaults);
+
+static const struct field health_fields[] = {
+    FIELD("test", .type = &type_health_test, .merge = MERGE_REPLACE,
+          .offset = offsetof(struct service_health, test)),
+    FIELD("timeout", .type = &type_duration, .offset = offsetof(struct service_health, timeout_ns)),
+    FIELD("interval", .type = &type_duration,
+          .offset = offsetof(struct service_health, interval_ns)),
+    FIELD("retries", .type = &type_count, .offset = offsetof(struct service_health, retries)),
+    FIELD("start_period", .type = &type_duration,
+          .offset = offsetof(struct service_health, start_period_ns)),
+    FIELD("start_interval", .type = &type_duration,
+          .offset = offsetof(struct service_health, start_interval_ns)),
+    FIELD("disable", .type = &type_bool, .offset = offsetof(struct service_health, disable)),
+};
+static const struct shape health_shape =
+    SHAPE_OF(health_fields, .size = sizeof(struct service_health));
+
+static const struct field attachment_fields[] = {
+    FIELD("aliases", .type = &type_texts, .offset = offsetof(struct service_network, aliases),
+          .unique = unique_text),
+    LATER("interface_name"),
+    FIELD("ipv4_address", .type = &type_ipv4,
+          .offset = offsetof(struct service_network, ipv4_address)),
+    LATER("ipv6_address"),
+    LATER("link_local_ips"),
+    LATER("mac_address"),
+    LATER("driver_opts"),
+    LATER("priority"),
+    LATER("gw_priority"),
+};
+static const struct shape attachment_shape =
+    SHAPE_OF(attachment_fields, .size = sizeof(struct service_network));
+static const struct field attachment_field =
+    FIELD("networks", .type = &type_object, .shape = &attachment_shape);
+static const struct shape attachments_shape =
+    SHAPE_OF(attachment_fields, .each = &attachment_field, .size = sizeof(struct service_network));
+
+static const struct field port_fields[] = {
+    FIELD("name", .type = &type_text, .offset = offsetof(struct service_port, name)),
+    FIELD("mode", .type = &type_port_mode),
+    FIELD("host_ip", .type = &type_address, .offset = offsetof(struct service_port, host_ip)),
+    FIELD("target", .type = &type_port_target),
+    FIELD("published", .type = &type_port_published),
+    FIELD("protocol", .type = &type_port_protocol,
+          .offset = offsetof(struct service_port, protocol)),
+    LATER("app_protocol"),
+};
+static const struct service_port port_defaults = {.protocol = "tcp"};
+static const struct shape ports_shape =
+    SHAPE_OF(port_fields, .size = sizeof(struct service_port), .defaults = &port_defaults);
+
+static const struct field bind_fields[] = {
+    FIELD("propagation", .type = &type_mount_propagation,
+          .offset = offsetof(struct service_mount, propagation)),
+    FIELD("create_host_path", .type = &type_bool_default_true,
+          .offset = offsetof(struct service_mount, create_host_path)),
+    LATER("recursive"),
+    FIELD("selinux", .type = &type_selinux, .offset = offsetof(struct service_mount, selinux)),
+};
+static const struct shape bind_shape = SHAPE_OF(bind_fields, .size = sizeof(struct service_mount));
+static const struct field volume_option_fields[] = {
+    LATER("labels"),
+    FIELD("nocopy", .type = &type_bool, .offset = offsetof(struct service_mount, nocopy)),
+    LATER("subpath"),
+};
+static const struct shape volume_option_shape =
+    SHAPE_OF(volume_option_fields, .size = sizeof(struct service_mount));
+static const struct field tmpfs_fields[] = {
+    FIELD("size", .type = &type_bytes, .offset = offsetof(struct service_mount, tmpfs_size)),
+    FIELD("mode", .type = &type_file_mode, .offset = offsetof(struct service_mount, tmpfs_mode)),
+};
+static const struct shape tmpfs_shape =
+    SHAPE_OF(tmpfs_fields, .size = sizeof(struct service_mount));
+/* The sections bind to the mount itself; the mount's type prints the one that applies. */
+static const struct field mount_fields[] = {
+    FIELD("type", .type = &type_mount_type),
+    FIELD("source", .type = &type_text, .offset = offsetof(struct service_mount, source)),
+    FIELD("target", .type = &type_text, .offset = offsetof(struct service_mount, target)),
+    FIELD("read_only", .type = &type_bool, .offset = offsetof(struct service_mount, read_only)),
+    LATER("consistency"),
+    FIELD("bind", .type = &type_object, .shape = &bind_shape),
+    FIELD("volume", .type = &type_object, .shape = &volume_option_shape),
+    FIELD("tmpfs", .type = &type_object, .shape = &tmpfs_shape),
+    LATER("image"),
+};
+static const struct service_mount mount_defaults = {
+    .tmpfs_size = -1, .tmpfs_mode = -1, .create_host_path = true};
+static const struct shape mounts_shape =
+    SHAPE_OF(mount_fields, .size = sizeof(struct service_mount), .defaults = &mount_defaults);
+
+static const struct field ulimit_fields[] = {
+    FIELD("soft", .type = &type_limit, .offset = offsetof(struct service_ulimit, soft)),
+    FIELD("hard", .type = &type_limit, .offset = offsetof(struct service_ulimit, hard)),
+};
+static const struct shape ulimit_shape =
+    SHAPE_OF(ulimit_fields, .size = sizeof(struct service_ulimit));
+static const struct field ulimit_field =
+    FIELD("ulimits", .type = &type_object, .merge = MERGE_MAPS_OR_REPLACE, .shape = &ulimit_shape);
+static const struct shape ulimits_shape =
+    SHAPE_OF(ulimit_fields, .each = &ulimit_field, .size = sizeof(struct service_ulimit));
+
+/* ---- service ----------------------------------------------------------------------------------
+ */
+
+#define AT(member) .offset = offsetof(struct draft, service.member)
+
+static const struct field service_fields[] = {
+    FIELD("profiles", .type = &type_profiles, .unique = unique_text, AT(profiles)),
+    LATER("annotations"),
+    LATER("attach"),
+    FIELD("build", .type = &type_build, .shape = &build_shape, AT(build)),
+    LATER("develop"),
+    LATER("blkio_config"),
+    FIELD("cap_add", .type = &type_texts, .unique = unique_text, AT(cap_add)),
+    FIELD("cap_drop", .type = &type_texts, .unique = unique_text, AT(cap_drop)),
+    LATER("cgroup_parent"),
+    LATER("cgroup"),
+    LATER("cpu_count"),
+    LATER("cpu_percent"),
+    LATER("cpu_period"),
+    LATER("cpu_quota"),
+    LATER("cpu_rt_period"),
+    LATER("cpu_rt_runtime"),
+    FIELD("cpus", .type = &type_number, AT(cpus)),
+    LATER("cpuset"),
+    LATER("cpu_shares"),
+    FIELD("command", .type = &type_command, .merge = MERGE_REPLACE, AT(command)),
+    LATER("configs"),
+    FIELD("container_name", .type = &type_container_name, AT(container_name)),
+    LATER("credential_spec"),
+    FIELD("depends_on", .type = &type_depends_on, .shape = &dependencies_shape),
+    LATER("deploy"),
+    LATER("device_cgroup_rules"),
+    LATER("devices"),
+    FIELD("dns", .type = &type_text_or_list, .unique = unique_text, AT(dns)),
+    LATER("dns_opt"),
+    LATER("dns_search"),
+    LATER("domainname"),
+    FIELD("entrypoint", .type = &type_command, .merge = MERGE_REPLACE, AT(entrypoint)),
+    LATER("provider"),
+    FIELD("environment", .type = &type_environment, .merge = MERGE_PAIRS, AT(environment)),
+    FIELD("env_file", .type = &type_env_file, .shape = &env_files_shape, .unique = unique_path),
+    FIELD("expose", .type = &type_expose, .unique = unique_text, AT(expose)),
+    LATER("extends"),
+    LATER("external_links"),
+    FIELD("extra_hosts", .type = &type_extra_hosts, .unique = unique_text, AT(extra_hosts)),
+    LATER("group_add"),
+    LATER("gpus"),
+    FIELD("hostname", .type = &type_hostname, AT(hostname)),
+    FIELD("healthcheck", .type = &type_health, .shape = &health_shape, AT(healthcheck)),
+    FIELD("image", .type = &type_text, AT(image)),
+    FIELD("init", .type = &type_tristate, AT(init)),
+    LATER("ipc"),
+    LATER("isolation"),
+    FIELD("labels", .type = &type_labels, .merge = MERGE_PAIRS, AT(labels)),
+    LATER("label_file"),
+    LATER("links"),
+    LATER("logging"),
+    FIELD("mem_limit", .type = &type_bytes, AT(mem_limit)),
+    LATER("mem_reservation"),
+    LATER("memswap_limit"),
+    LATER("mem_swappiness"),
+    LATER("mac_address"),
+    LATER("models"),
+    LATER("network_mode"),
+    FIELD("networks", .type = &type_attachments, .shape = &attachments_shape),
+    LATER("oom_kill_disable"),
+    LATER("oom_score_adj"),
+    LATER("pid"),
+    FIELD("pids_limit", .type = &type_pids, AT(pids_limit)),
+    LATER("platform"),
+    FIELD("ports", .type = &type_ports, .shape = &ports_shape, .unique = port_unique),
+    FIELD("privileged", .type = &type_bool, AT(privileged)),
+    LATER("pull_policy"),
+    LATER("pull_refresh_after"),
+    FIELD("read_only", .type = &type_bool, AT(read_only)),
+    FIELD("restart", .type = &type_restart),
+    LATER("runtime"),
+    LATER("scale"),
+    LATER("secrets"),
+    LATER("security_opt"),
+    LATER("shm_size"),
+    FIELD("stdin_open", .type = &type_bool, AT(stdin_open)),
+    FIELD("stop_grace_period", .type = &type_duration, AT(stop_grace_ns)),
+    FIELD("stop_signal", .type = &type_signal, AT(stop_signal)),
+    LATER("storage_opt"),
+    FIELD("sysctls", .type = &type_labels, .merge = MERGE_PAIRS, AT(sysctls)),
+    FIELD("tmpfs", .type = &type_tmpfs, .unique = unique_mount_text, AT(tmpfs)),
+    FIELD("tty", .type = &type_bool, AT(tty)),
+    FIELD("ulimits", .type = &type_ulimits, .shape = &ulimits_shape),
+    LATER("use_api_socket"),
+    FIELD("user", .type = &type_text, AT(user)),
+    LATER("userns_mode"),
+    LATER("uts"),
+    FIELD("volumes", .type = &type_mounts, .shape = &mounts_shape, .unique = mount_unique),
+    LATER("volumes_from"),
+    FIELD("working_dir", .type = &type_text, AT(working_dir)),
+    LATER("pre_start"),
+    LATER("post_start"),
+    LATER("pre_stop"),
+};
+
+static const struct draft service_defaults = {
+    .service =
+        {
+            .init = -1,
+            .stop_grace_ns = -1,
+            .mem_limit = -1,
+            .cpus = -1,
+            .pids_limit = SERVICE_PIDS_UNSET,
+            .healthcheck =
+                {
+                    .interval_ns = -1,
+                    .timeout_ns = -1,
+                    .start_period_ns = -1,
+                    .start_interval_ns = -1,
+                    .retries = -1,
+                },
+        },
+};
+const struct shape service_shape =
+    SHAPE_OF(service_fields, .size = sizeof(struct draft), .defaults = &service_defaults);
+
+/* ---- networks and volumes ---------------------------------------------------------------------
+ */
+
+static const struct field pool_fields[] = {
+    FIELD("subnet", .type = &type_subnet, .offset = offsetof(struct network_pool, subnet)),
+    FIELD("gateway", .type = &type_ipv4, .offset = offsetof(struct network_pool, gateway)),
+    LATER("ip_range"),
+    LATER("aux_addresses"),
+};
+static const struct shape pools_shape = SHAPE_OF(pool_fields, .size = sizeof(struct network_pool));
+static const struct field ipam_fields[] = {
+    FIELD("driver", .type = &type_ipam_driver),
+    FIELD("config", .type = &type_pools, .merge = MERGE_POOLS, .shape = &pools_shape),
+    LATER("options"),
+};
+static const struct shape ipam_shape = SHAPE_OF(ipam_fields, .size = sizeof(struct network));
+
+static const struct field network_fields[] = {
+    FIELD("name", .type = &type_name, .offset = offsetof(struct network, name)),
+    FIELD("driver", .type = &type_network_driver, .offset = offsetof(struct network, driver)),
+    FIELD("driver_opts", .type = &type_empty),
+    FIELD("ipam", .type = &type_ipam, .shape = &ipam_shape),
+    FIELD("external", .type = &type_bool, .offset = offsetof(struct network, external)),
+    FIELD("internal", .type = &type_bool, .offset = offsetof(struct network, internal)),
+    LATER("attachable"),
+    FIELD("labels", .type = &type_labels, .merge = MERGE_PAIRS,
+          .offset = offsetof(struct network, labels)),
+    LATER("enable_ipv4"),
+    LATER("enable_ipv6"),
+};
+const struct shape network_shape = SHAPE_OF(network_fields, .size = sizeof(struct network));
+
+static const struct field volume_fields[] = {
+    FIELD("name", .type = &type_name, .offset = offsetof(struct volume, name)),
+    FIELD("driver", .type = &type_volume_driver, .offset = offsetof(struct volume, driver)),
+    FIELD("driver_opts", .type = &type_empty),
+    FIELD("external", .type = &type_bool, .offset = offsetof(struct volume, external)),
+    FIELD("labels", .type = &type_labels, .merge = MERGE_PAIRS,
+          .offset = offsetof(struct volume, labels)),
+};
+const struct shape volume_shape = SHAPE_OF(volume_fields, .size = sizeof(struct volume));
+
+/* ---- the file ---------------------------------------------------------------------------------
+ */
+
+static const struct field service_field =
+    FIELD("services", .type = &type_object, .shape = &service_shape);
+static const struct shape services_shape = {.each = &service_field};
+static const struct field network_field =
+    FIELD("networks", .type = &type_resource, .shape = &network_shape);
+static const struct shape networks_shape = {.each = &network_field};
+static const struct field volume_field =
+    FIELD("volumes", .type = &type_resource, .shape = &volume_shape);
+static const struct shape volumes_shape = {.each = &volume_field};
+
+static const struct field file_fields[] = {
+    FIELD("version", .type = &type_ignored),
+    FIELD("name", .type = &type_ignored),
+    LATER("include"),
+    FIELD("services", .type = &type_services, .shape = &services_shape),
+    FIELD("networks", .type = &type_networks, .shape = &networks_shape),
+    FIELD("volumes", .type = &type_volumes, .shape = &volumes_shape),
+    LATER("configs"),
+    LATER("secrets"),
+    LATER("models"),
+};
+const struct shape file_shape = SHAPE_OF(file_fields, .size = sizeof(struct model));
+const struct field file_field = FIELD("", .type = &type_object, .shape = &file_shape);

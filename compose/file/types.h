@@ -1,0 +1,115 @@
+#pragma once
+
+/* The types of the tables in shapes.c (private to compose/file). Behind each name: what is bound.
+ */
+
+#include <stdint.h>
+
+#include "compose/file/field.h"
+
+struct load;
+struct node;
+
+/* types_scalar.c */
+extern const struct field_type type_text;              /* const char * */
+extern const struct field_type type_name;              /* the same; the resource's final name */
+extern const struct field_type type_bool;              /* bool; printed when true */
+extern const struct field_type type_bool_always;       /* bool; printed always */
+extern const struct field_type type_bool_default_true; /* bool; printed when false */
+extern const struct field_type type_tristate;          /* int: -1, 0, 1 */
+extern const struct field_type type_count;             /* int64_t >= 0, -1 unset */
+extern const struct field_type type_pids;              /* int64_t >= -1, SERVICE_PIDS_UNSET */
+extern const struct field_type type_number;            /* double >= 0, -1 unset */
+extern const struct field_type type_bytes;             /* int64_t, -1 unset */
+extern const struct field_type type_duration;          /* int64_t ns, -1 unset */
+extern const struct field_type type_signal;            /* const char *, checked */
+extern const struct field_type type_restart;        /* struct service's restart, restart_retries */
+extern const struct field_type type_container_name; /* const char *, checked */
+extern const struct field_type type_hostname;       /* const char *, checked */
+extern const struct field_type type_address;        /* const char *: an IPv4 or IPv6 address */
+extern const struct field_type type_file_mode;      /* int64_t, -1 unset */
+extern const struct field_type type_ignored;        /* checked elsewhere */
+
+/* types_list.c */
+extern const struct field_type type_texts;        /* struct strings; a list */
+extern const struct field_type type_text_or_list; /* struct strings */
+extern const struct field_type type_tmpfs;        /* struct strings of "PATH[:OPTIONS]" */
+extern const struct field_type type_expose;       /* struct strings of ports */
+extern const struct field_type type_profiles;     /* struct strings of names */
+extern const struct field_type type_environment;  /* struct pairs; without a value: NULL */
+extern const struct field_type type_labels;       /* struct pairs; without a value: "" */
+extern const struct field_type type_command;      /* struct service_command */
+extern const struct field_type type_health_test;  /* struct strings of struct service_health */
+extern const struct field_type type_extra_hosts;  /* struct pairs */
+extern const struct field_type type_empty;        /* nothing: only an empty mapping is taken */
+
+/* types_object.c */
+extern const struct field_type type_object;      /* the field's shape, at its offset */
+extern const struct field_type type_build;       /* struct build, short form: context */
+extern const struct field_type type_health;      /* struct service_health */
+extern const struct field_type type_depends_on;  /* struct service's depends_on */
+extern const struct field_type type_attachments; /* struct service's networks */
+extern const struct field_type type_ulimits;     /* struct service's ulimits */
+extern const struct field_type type_env_file;    /* struct draft's env_files */
+extern const struct field_type type_env_format;  /* const char * of struct env_file */
+extern const struct field_type type_condition;   /* of struct service_dependency */
+extern const struct field_type type_limit;       /* int64_t */
+
+/* types_resource.c */
+extern const struct field_type type_resource;       /* a network or volume; external: {name: n} */
+extern const struct field_type type_ipam;           /* of struct network */
+extern const struct field_type type_ipam_driver;    /* only "default" */
+extern const struct field_type type_pools;          /* struct network's pools */
+extern const struct field_type type_subnet;         /* const char *, an IPv4 CIDR */
+extern const struct field_type type_ipv4;           /* const char *, checked */
+extern const struct field_type type_network_driver; /* const char *: "bridge" */
+extern const struct field_type type_volume_driver;  /* const char *: "local" */
+
+/* model.c */
+extern const struct field_type type_services; /* struct model */
+extern const struct field_type type_networks; /* struct model */
+extern const struct field_type type_volumes;  /* struct model */
+
+/* types_port.c, types_mount.c */
+extern const struct field_type type_ports;          /* struct service's ports */
+extern const struct field_type type_port_target;    /* of struct service_port */
+extern const struct field_type type_port_published; /* of struct service_port */
+extern const struct field_type type_port_protocol;  /* of struct service_port */
+extern const struct field_type type_port_mode;      /* of struct service_port */
+const char *port_unique(struct arena *arena, const struct node *item);
+extern const struct field_type type_mounts;            /* struct service's volumes */
+extern const struct field_type type_mount_type;        /* of struct service_mount */
+extern const struct field_type type_mount_propagation; /* const char *, checked */
+extern const struct field_type type_selinux;           /* const char *, checked */
+const char *mount_unique(struct arena *arena, const struct node *item);
+
+/* Keys of lists that must be unique. */
+const char *unique_text(struct arena *arena, const struct node *item);
+const char *unique_mount_text(struct arena *arena,
+                              const struct node *item); /* "/run:size=1m" → "/run" */
+const char *unique_path(struct arena *arena, const struct node *item); /* of {path: …} */
+
+/* ---- helpers for types ------------------------------------------------------------------------
+ */
+
+/* "PATH must be a string", and what to do about it. */
+void wrong_type(struct load *load, const struct node *node, const char *wanted);
+/* The text of a string scalar, else an error and NULL. */
+const char *want_text(struct load *load, const struct node *node);
+/* An integer, given as one or as a string of digits; 0, or an error. */
+int want_int(struct load *load, const struct node *node, int64_t min, int64_t max, int64_t *ret);
+/* "yes" and "no" are taken with a warning. */
+int want_bool(struct load *load, const struct node *node, bool *ret);
+enum want_kind { WANT_LIST, WANT_MAP };
+bool want_kind(struct load *load, const struct node *node, enum want_kind kind);
+/* A scalar as text; NULL and an error for lists and mappings. null gives "". Octal and float
+ * spellings that change their text are warned about. */
+const char *want_scalar_text(struct load *load, const struct node *node);
+
+const struct node *encode_text(const struct encoder *encoder, const char *text);
+const struct node *encode_int(const struct encoder *encoder, int64_t value);
+const struct node *encode_bool(const struct encoder *encoder, bool value);
+const struct node *encode_null(const struct encoder *encoder);
+struct node *encode_list(const struct encoder *encoder, size_t capacity);
+struct node *encode_map(const struct encoder *encoder, size_t capacity);
+void encode_put(struct node *node, const char *key, const struct node *value); /* NULL is skipped */

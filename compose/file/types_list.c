@@ -1,0 +1,513 @@
+/* Types of lists of text and of name/value mappings. */
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/types.h"
+#include "compose/file/words.h"
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/units.h"
+
+/* ---- unique keys ------------------------------------------------------------------------------
+ */
+
+const char *unique_text(struct arena *arena, const struct node *item)
+{
+    (void)arena;
+    return item->kind == NODE_SCALAR ? item->text : NULL;
+}
+
+const char *unique_mount_text(struct arena *arena, const struct node *item)
+{
+    if (item->kind != NODE_SCALAR)
+        return NULL;
+    return arena_strndup(arena, item->text, strcspn(item->text, ":"));
+}
+
+const char *unique_path(struct arena *arena, const struct node *item)
+{
+    const struct node *path = node_get(item, "path");
+
+    (void)arena;
+    return path && path->kind == NODE_SCALAR ? path->text : NULL;
+}
+
+/* ---- lists of text ----------------------------------------------------------------------------
+ */
+
+static const struct node *encode_strings(const struct encoder *encoder, const struct strings *list)
+{
+    struct node *node = encode_list(encoder, list->n);
+
+    for (size_t i = 0; i < list->n; i++)
+        encode_put(node, NULL, encode_text(encoder, list->items[i]));
+    return node;
+}
+
+/* Every item through `read`, which reports what it does not take and returns NULL. */
+static struct strings read_items(struct load *load, const struct node *node,
+                                 const char *(*read)(struct load *, const struct node *))
+{
+    struct strings list = {0};
+
+    if (!want_kind(load, node, WANT_LIST))
+        return list;
+    list.items = arena_new_array(load->arena, const char *, node->n + 1);
+    for (size_t i = 0; i < node->n; i++) {
+        const char *text;
+
+        report_enter_index(&load->report, i);
+        text = read(load, node->entries[i].value);
+        report_leave(&load->report);
+        if (text)
+            list.items[list.n++] = text;
+    }
+    return list;
+}
+
+static void texts_decode(struct load *load, const struct field *field, const struct node *node,
+                         void *object)
+{
+    *SLOT(struct strings, object, field) = read_items(load, node, want_text);
+}
+
+static const struct node *texts_encode(const struct encoder *encoder, const struct field *field,
+                                       const void *object)
+{
+    const struct strings *list = SLOT_CONST(struct strings, object, field);
+
+    return list->n > 0 ? encode_strings(encoder, list) : NULL;
+}
+
+const struct field_type type_texts = {.decode = texts_decode, .encode = texts_encode};
+
+static struct node *listify(struct load *load, const struct field *field, const struct node *node)
+{
+    struct node *list;
+
+    (void)field;
+    if (!node_is_text(node))
+        return NULL;
+    list = node_new(load->arena, NODE_LIST, node->span, 1);
+    node_add(list, NULL, node->span, node);
+    return list;
+}
+
+const struct field_type type_text_or_list = {
+    .canonical = listify, .decode = texts_decode, .encode = texts_encode};
+
+/* "/run", "/run:size=64m,mode=755" */
+static const char *read_tmpfs(struct load *load, const struct node *node)
+{
+    const char *text = want_text(load, node);
+
+    if (text && text[0] != '/') {
+        report_error(&load->report, node->span, NULL, "%s: \"%s\" must be an absolute path",
+                     report_path(&load->report), text);
+        return NULL;
+    }
+    return text;
+}
+
+static void tmpfs_decode(struct load *load, const struct field *field, const struct node *node,
+                         void *object)
+{
+    *SLOT(struct strings, object, field) = read_items(load, node, read_tmpfs);
+}
+
+const struct field_type type_tmpfs = {
+    .canonical = listify, .decode = tmpfs_decode, .encode = texts_encode};
+
+/* "80", "80-90/udp" */
+static const char *read_expose(struct load *load, const struct node *node)
+{
+    struct str range;
+    struct str protocol = {0};
+    struct str first;
+    struct str last = {0};
+    uint64_t low;
+    uint64_t high;
+
+    if (node->kind != NODE_SCALAR || (node->type != NODE_TEXT && node->type != NODE_INT)) {
+        wrong_type(load, node, "a number or string");
+        return NULL;
+    }
+    if (str_cut(str_from(node->text), '/', &range, &protocol) && !str_is(protocol, "tcp") &&
+        !str_is(protocol, "udp") && !str_is(protocol, "sctp")) {
+        report_error(&load->report, node->span, NULL, "%s: invalid proto: " STR_FMT,
+                     report_path(&load->report), STR_ARG(protocol));
+        return NULL;
+    }
+    if (!str_cut(range, '-', &first, &last))
+        last = first;
+    if (parse_u64(first, 1, 65535, &low, NULL) < 0 || parse_u64(last, 1, 65535, &high, NULL) < 0 ||
+        high < low) {
+        report_error(&load->report, node->span, NULL, "%s: \"%s\" is no port or range of ports",
+                     report_path(&load->report), node->text);
+        return NULL;
+    }
+    return node->text;
+}
+
+static void expose_decode(struct load *load, const struct field *field, const struct node *node,
+                          void *object)
+{
+    *SLOT(struct strings, object, field) = read_items(load, node, read_expose);
+}
+
+const struct field_type type_expose = {.decode = expose_decode, .encode = texts_encode};
+
+static const char *read_profile(struct load *load, const struct node *node)
+{
+    const char *text = want_text(load, node);
+    bool is_good = text && *text && !strchr("_.-", *text);
+
+    for (size_t i = 0; is_good && text[i]; i++)
+        is_good = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'A' && text[i] <= 'Z') ||
+                  (text[i] >= 'a' && text[i] <= 'z') || strchr("_.-", text[i]);
+    if (text && !is_good)
+        report_error(&load->report, node->span, NULL,
+                     "%s: \"%s\" does not match pattern \"[a-zA-Z0-9][a-zA-Z0-9_.-]*\"",
+                     report_path(&load->report), text);
+    return is_good ? text : NULL;
+}
+
+static void profiles_decode(struct load *load, const struct field *field, const struct node *node,
+                            void *object)
+{
+    *SLOT(struct strings, object, field) = read_items(load, node, read_profile);
+}
+
+const struct field_type type_profiles = {.decode = profiles_decode, .encode = texts_encode};
+
+/* ---- name/value -------------------------------------------------------------------------------
+ */
+
+/* "K=V" items → a mapping; NULL if an item is no text. */
+static struct node *pairs_canonical(struct load *load, const struct field *field,
+                                    const struct node *node)
+{
+    struct node *map;
+
+    (void)field;
+    if (node->kind != NODE_LIST)
+        return NULL;
+    map = node_new(load->arena, NODE_MAP, node->span, node->n);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node *item = node->entries[i].value;
+        const char *equals;
+        const struct node *value;
+
+        if (!node_is_text(item))
+            return NULL;
+        equals = strchr(item->text, '=');
+        value = equals ? node_new_text(load->arena, equals + 1, item->span)
+                       : node_new_scalar(load->arena, NODE_NULL, "", item->span);
+        node_add(map,
+                 equals ? arena_strndup(load->arena, item->text, (size_t)(equals - item->text))
+                        : item->text,
+                 item->span, value);
+    }
+    return node_last_wins(load->arena, map);
+}
+
+static void check_pair_name(struct load *load, const struct node_entry *entry)
+{
+    size_t len = strlen(entry->key);
+
+    if (len == 0)
+        report_error(&load->report, entry->span, NULL, "%s: a name is missing before the \"=\"",
+                     report_path(&load->report));
+    else if (entry->key[len - 1] == ' ' || entry->key[len - 1] == '\t')
+        report_error(&load->report, entry->span, NULL,
+                     "%s: variable \"%s\" is declared with a trailing space",
+                     report_path(&load->report), entry->key);
+}
+
+static struct pairs read_pairs(struct load *load, const struct node *node, const char *if_null)
+{
+    struct pairs pairs = {0};
+
+    if (node->kind == NODE_LIST) { /* the long form failed on an item that is no text */
+        (void)read_items(load, node, want_text);
+        return pairs;
+    }
+    if (node->kind != NODE_MAP) {
+        wrong_type(load, node, "a mapping or a list");
+        return pairs;
+    }
+    pairs.items = arena_new_array(load->arena, struct pair, node->n + 1);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const char *text = if_null;
+
+        check_pair_name(load, entry);
+        report_enter_key(&load->report, entry->key);
+        if (!node_is_null(entry->value))
+            text = want_scalar_text(load, entry->value);
+        report_leave(&load->report);
+        pairs.items[pairs.n++] = (struct pair){.name = entry->key, .value = text};
+    }
+    pairs_sort(&pairs);
+    return pairs;
+}
+
+static void environment_decode(struct load *load, const struct field *field,
+                               const struct node *node, void *object)
+{
+    *SLOT(struct pairs, object, field) = read_pairs(load, node, NULL);
+}
+
+static void labels_decode(struct load *load, const struct field *field, const struct node *node,
+                          void *object)
+{
+    *SLOT(struct pairs, object, field) = read_pairs(load, node, "");
+}
+
+static const struct node *pairs_encode(const struct encoder *encoder, const struct field *field,
+                                       const void *object)
+{
+    const struct pairs *pairs = SLOT_CONST(struct pairs, object, field);
+    struct node *map = encode_map(encoder, pairs->n);
+
+    for (size_t i = 0; i < pairs->n; i++) {
+        const struct pair *pair = &pairs->items[i];
+
+        encode_put(map, pair->name,
+                   pair->value ? encode_text(encoder, pair->value) : encode_null(encoder));
+    }
+    return map->n > 0 ? map : NULL;
+}
+
+const struct field_type type_environment = {
+    .canonical = pairs_canonical, .decode = environment_decode, .encode = pairs_encode};
+const struct field_type type_labels = {
+    .canonical = pairs_canonical, .decode = labels_decode, .encode = pairs_encode};
+
+/* ---- commands ---------------------------------------------------------------------------------
+ */
+
+static void split_command(struct load *load, const struct node *node,
+                          struct service_command *command)
+{
+    struct error error = ERROR_INIT;
+    char stopped;
+
+    if (words_split(load->arena, node->text, &command->argv, &stopped, &error) < 0)
+        report_error(&load->report, node->span, "write it as a list, one item per argument",
+                     "%s: %s", report_path(&load->report), error.text);
+    else if (stopped)
+        report_warning(&load->report, node->span,
+                       arena_printf(load->arena, "write [\"sh\", \"-c\", %s]", "\"…\""),
+                       "%s ends at the \"%c\": shell operators are not interpreted",
+                       report_path(&load->report), stopped);
+}
+
+static void command_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    struct service_command *command = SLOT(struct service_command, object, field);
+
+    if (node_is_null(node))
+        return;
+    command->is_set = true;
+    if (node_is_text(node))
+        split_command(load, node, command);
+    else if (node->kind == NODE_LIST)
+        command->argv = read_items(load, node, want_text);
+    else
+        wrong_type(load, node, "a list, null or string");
+}
+
+static const struct node *command_encode(const struct encoder *encoder, const struct field *field,
+                                         const void *object)
+{
+    const struct service_command *command = SLOT_CONST(struct service_command, object, field);
+
+    if (!command->is_set)
+        return encoder->is_json ? encode_null(encoder) : NULL;
+    return encode_strings(encoder, &command->argv);
+}
+
+const struct field_type type_command = {.decode = command_decode, .encode = command_encode};
+
+static struct node *health_test_canonical(struct load *load, const struct field *field,
+                                          const struct node *node)
+{
+    struct node *list;
+
+    (void)field;
+    if (!node_is_text(node))
+        return NULL;
+    list = node_new(load->arena, NODE_LIST, node->span, 2);
+    node_add(list, NULL, node->span, node_new_text(load->arena, "CMD-SHELL", node->span));
+    node_add(list, NULL, node->span, node);
+    return list;
+}
+
+static void health_test_decode(struct load *load, const struct field *field,
+                               const struct node *node, void *object)
+{
+    struct strings *test = SLOT(struct strings, object, field);
+    const char *kind;
+
+    if (node_is_null(node))
+        return;
+    *test = read_items(load, node, want_text);
+    if (test->n == 0)
+        return;
+    kind = test->items[0];
+    if (strcmp(kind, "CMD") != 0 && strcmp(kind, "CMD-SHELL") != 0 && strcmp(kind, "NONE") != 0)
+        report_error(&load->report, node->span, NULL,
+                     "%s must start either by \"CMD\", \"CMD-SHELL\" or \"NONE\"",
+                     report_path(&load->report));
+    else if (test->n == 1 && strcmp(kind, "NONE") != 0)
+        report_error(&load->report, node->span, NULL, "%s: a command is missing after \"%s\"",
+                     report_path(&load->report), kind);
+}
+
+const struct field_type type_health_test = {
+    .canonical = health_test_canonical, .decode = health_test_decode, .encode = texts_encode};
+
+/* ---- extra_hosts ------------------------------------------------------------------------------
+ */
+
+static const char *const host_gateway = "host-gateway";
+
+/* A mapping becomes a list of "host=address": one per address. */
+static struct node *hosts_canonical(struct load *load, const struct field *field,
+                                    const struct node *node)
+{
+    struct node *list;
+
+    (void)field;
+    if (node->kind != NODE_MAP)
+        return NULL;
+    list = node_new(load->arena, NODE_LIST, node->span, node->weight);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const struct node *value = entry->value;
+        size_t n = value->kind == NODE_LIST ? value->n : 1;
+
+        for (size_t k = 0; k < n; k++) {
+            const struct node *address = value->kind == NODE_LIST ? value->entries[k].value : value;
+
+            if (!node_is_text(address))
+                return NULL;
+            node_add(list, NULL, entry->span,
+                     node_new_text(load->arena,
+                                   arena_printf(load->arena, "%s=%s", entry->key, address->text),
+                                   entry->span));
+        }
+    }
+    return list;
+}
+
+/* Adds host → address for each of "a,b"; brackets around an IPv6 address go. */
+static void add_hosts(struct load *load, const struct node *item, struct str host,
+                      struct str addresses, struct pairs *pairs)
+{
+    const char *name = arena_strndup(load->arena, host.data, host.len);
+    struct str one;
+
+    while (addresses.len > 0) {
+        unsigned char binary[16];
+        const char *text;
+        struct str rest = {0};
+
+        if (!str_cut(addresses, ',', &one, &rest))
+            rest.len = 0;
+        if (one.len > 2 && one.data[0] == '[' && one.data[one.len - 1] == ']')
+            one = (struct str){one.data + 1, one.len - 2};
+        text = arena_strndup(load->arena, one.data, one.len);
+        if (strcmp(text, host_gateway) != 0 && inet_pton(AF_INET, text, binary) != 1 &&
+            inet_pton(AF_INET6, text, binary) != 1)
+            report_error(&load->report, item->span, NULL, "%s: invalid ip address: %s",
+                         report_path(&load->report), text);
+        pairs->items[pairs->n++] = (struct pair){.name = name, .value = text};
+        addresses = rest;
+    }
+}
+
+static size_t count_addresses(const struct node *list)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const char *text = list->entries[i].value->text;
+
+        for (n++; text && *text; text++)
+            n += *text == ',';
+    }
+    return n;
+}
+
+static void hosts_decode(struct load *load, const struct field *field, const struct node *node,
+                         void *object)
+{
+    struct pairs *pairs = SLOT(struct pairs, object, field);
+
+    if (node->kind == NODE_MAP) { /* the long form failed on a value */
+        wrong_type(load, node, "a list, or a mapping of names to addresses");
+        return;
+    }
+    if (!want_kind(load, node, WANT_LIST))
+        return;
+    pairs->items = arena_new_array(load->arena, struct pair, count_addresses(node) + 1);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node *item = node->entries[i].value;
+        struct str host;
+        struct str addresses;
+        const char *text;
+
+        report_enter_index(&load->report, i);
+        text = want_text(load, item);
+        if (text && !str_cut(str_from(text), '=', &host, &addresses) &&
+            !str_cut(str_from(text), ':', &host, &addresses))
+            report_error(&load->report, item->span, "write it as \"host=address\"",
+                         "%s: invalid additional host, missing IP: %s", report_path(&load->report),
+                         text);
+        else if (text && (host.len == 0 || addresses.len == 0 || memchr(host.data, ' ', host.len)))
+            report_error(&load->report, item->span, "write it as \"host=address\"",
+                         "%s: bad host name \"%s\"", report_path(&load->report), text);
+        else if (text)
+            add_hosts(load, item, str_trim(host), str_trim(addresses), pairs);
+        report_leave(&load->report);
+    }
+    pairs_sort(pairs);
+}
+
+static const struct node *hosts_encode(const struct encoder *encoder, const struct field *field,
+                                       const void *object)
+{
+    const struct pairs *pairs = SLOT_CONST(struct pairs, object, field);
+    struct node *list = encode_list(encoder, pairs->n);
+
+    for (size_t i = 0; i < pairs->n; i++)
+        encode_put(list, NULL,
+                   encode_text(encoder, arena_printf(encoder->arena, "%s=%s", pairs->items[i].name,
+                                                     pairs->items[i].value)));
+    return list->n > 0 ? list : NULL;
+}
+
+const struct field_type type_extra_hosts = {
+    .canonical = hosts_canonical, .decode = hosts_decode, .encode = hosts_encode};
+
+/* ---- what must be empty -----------------------------------------------------------------------
+ */
+
+static void empty_decode(struct load *load, const struct field *field, const struct node *node,
+                         void *object)
+{
+    (void)object;
+    if (node_is_null(node) || (node->kind == NODE_MAP && node->n == 0))
+        return;
+    report_error(&load->report, node->span, "berth refuses what it would have to ignore",
+                 "%s: `" STR_FMT "` is not supported yet", report_subject(&load->report),
+                 STR_ARG(field->name));
+}
+
+const struct field_type type_empty = {.decode = empty_decode};

@@ -1,0 +1,20 @@
+#pragma once
+
+/* Engine verbs, in groups: berth image ls, berth network create … They know engine.h, no project.
+ */
+
+struct cli_context;
+struct cli_verb;
+struct engine;
+struct engine_job;
+struct error;
+
+extern const struct cli_verb image_verb, network_verb, volume_verb;
+extern const struct cli_verb internal_verb; /* hidden: completions, man pages */
+
+int engine_command_open(struct cli_context *context, struct engine **ret, struct error *err);
+
+/* Show a job's progress and output on stderr until it ends; prints the image's id to stdout. Takes
+ * the job. */
+int engine_command_finish_job_take(struct cli_context *context, struct engine_job *job,
+                                   const char *subject, struct error *err);
