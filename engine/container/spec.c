@@ -1,10 +1,9 @@
-/* Specs as canonical JSON and back (engine/engine.h).
- *
- * Keys stand in a fixed order and defaults are left out: equal specs print equal bytes, and a field
- * that a new release adds changes nothing for those who don't use it. Simple fields are rows of a
- * table, lists of structs have a function each. */
+/* Specs as canonical JSON: one table per struct, in the order of the keys. A value that is its
+ * default is left out, so a field that a later release adds changes no record. What the tables
+ * don't know is refused: a spec that says more than we would do must not pass. */
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -19,455 +18,462 @@ const char *const restart_policy_names[] = {
     [RESTART_ON_FAILURE] = "on-failure",
     [RESTART_UNLESS_STOPPED] = "unless-stopped",
 };
-static_assert(sizeof(restart_policy_names) / sizeof(*restart_policy_names) ==
-                  RESTART_UNLESS_STOPPED + 1,
-              "one name per policy");
-
-const char *const container_status_names[] = {
-    [CONTAINER_CREATED] = "created",       [CONTAINER_RUNNING] = "running",
-    [CONTAINER_RESTARTING] = "restarting", [CONTAINER_STOPPING] = "stopping",
-    [CONTAINER_EXITED] = "exited",
-};
-static_assert(sizeof(container_status_names) / sizeof(*container_status_names) ==
-                  CONTAINER_EXITED + 1,
-              "one name per status");
-
-const char *const health_status_names[] = {
-    [HEALTH_NONE] = "",
-    [HEALTH_STARTING] = "starting",
-    [HEALTH_HEALTHY] = "healthy",
-    [HEALTH_UNHEALTHY] = "unhealthy",
-};
-static_assert(sizeof(health_status_names) / sizeof(*health_status_names) == HEALTH_UNHEALTHY + 1,
-              "one name per health");
+enum { RESTART_POLICIES = sizeof(restart_policy_names) / sizeof(char *) };
+static_assert(RESTART_POLICIES == RESTART_UNLESS_STOPPED + 1, "a name each");
 
 static const char *const mount_kind_names[] = {
     [MOUNT_BIND] = "bind",
     [MOUNT_VOLUME] = "volume",
     [MOUNT_TMPFS] = "tmpfs",
 };
-static_assert(sizeof(mount_kind_names) / sizeof(*mount_kind_names) == MOUNT_TMPFS + 1,
-              "one name per kind");
-
-/* ---- the table ----------------------------------------------------------------------------------
- */
+enum { MOUNT_KINDS = sizeof(mount_kind_names) / sizeof(char *) };
+static_assert(MOUNT_KINDS == MOUNT_TMPFS + 1, "a name each");
 
 enum field_kind {
-    FIELD_TEXT,
-    FIELD_BOOL,
-    FIELD_I64,
-    FIELD_U64,
-    FIELD_INT,
-    FIELD_STRINGS,
-    FIELD_PAIRS
+    FIELD_TEXT,    /* const char *; NULL is left out */
+    FIELD_BOOL,    /* false is left out */
+    FIELD_NUMBER,  /* an integer of `size` bytes; `otherwise` is left out */
+    FIELD_NAME,    /* enum; the first name is left out unless is_always */
+    FIELD_STRINGS, /* struct strings; empty is left out … */
+    FIELD_COMMAND, /* … unless the bool at `flag` says that it is set */
+    FIELD_PAIRS,   /* struct pairs */
+    FIELD_OBJECT,  /* a struct of its own; present if the bool at `flag` is set */
+    FIELD_LIST,    /* pointer to structs, their number at `flag` */
 };
 
 struct field {
     const char *key;
     enum field_kind kind;
-    size_t offset;
-    int64_t absent; /* numbers: the value that is left out */
+    bool is_always;
+    size_t offset, flag, size;
+    int64_t otherwise, minimum;
+    const char *const *names;
+    size_t n_names;
+    const struct field *fields; /* OBJECT, LIST */
 };
 
-#define FIELD(kind, type, name)                                                                    \
+#define AT(type, member)   offsetof(struct type, member)
+#define SIZE(type, member) sizeof(((struct type *)0)->member)
+#define TEXT(type, member)                                                                         \
     {                                                                                              \
-#name, kind, offsetof(struct type, name), 0                                                \
+        .key = #member, .kind = FIELD_TEXT, .offset = AT(type, member)                             \
     }
-#define FIELD_ABSENT(kind, type, name, n)                                                          \
+#define BOOL(type, member)                                                                         \
     {                                                                                              \
-#name, kind, offsetof(struct type, name), n                                                \
+        .key = #member, .kind = FIELD_BOOL, .offset = AT(type, member)                             \
     }
-#define FIELDS(table) (table), sizeof(table) / sizeof(*(table))
-
-static const struct field container_fields[] = {
-    FIELD(FIELD_TEXT, container_spec, name),
-    FIELD(FIELD_TEXT, container_spec, project),
-    FIELD(FIELD_TEXT, container_spec, image),
-    FIELD(FIELD_TEXT, container_spec, image_id),
-    FIELD(FIELD_PAIRS, container_spec, environment),
-    FIELD(FIELD_TEXT, container_spec, working_dir),
-    FIELD(FIELD_TEXT, container_spec, user),
-    FIELD(FIELD_TEXT, container_spec, hostname),
-    FIELD(FIELD_PAIRS, container_spec, labels),
-    FIELD(FIELD_TEXT, container_spec, network_mode),
-    FIELD(FIELD_STRINGS, container_spec, expose),
-    FIELD(FIELD_STRINGS, container_spec, extra_hosts),
-    FIELD(FIELD_STRINGS, container_spec, dns),
-    FIELD(FIELD_BOOL, container_spec, init),
-    FIELD(FIELD_BOOL, container_spec, tty),
-    FIELD(FIELD_BOOL, container_spec, stdin_open),
-    FIELD(FIELD_BOOL, container_spec, read_only),
-    FIELD(FIELD_BOOL, container_spec, privileged),
-    FIELD(FIELD_BOOL, container_spec, no_new_privileges),
-    FIELD(FIELD_STRINGS, container_spec, cap_add),
-    FIELD(FIELD_STRINGS, container_spec, cap_drop),
-    FIELD(FIELD_PAIRS, container_spec, sysctls),
-    FIELD(FIELD_U64, container_spec, memory_bytes),
-    FIELD(FIELD_I64, container_spec, nano_cpus),
-    FIELD(FIELD_I64, container_spec, pids_limit),
-    FIELD(FIELD_INT, container_spec, restart_max_retries),
-    FIELD(FIELD_TEXT, container_spec, stop_signal),
-    FIELD_ABSENT(FIELD_I64, container_spec, stop_grace_ns, -1),
-};
+#define STRINGS(type, member)                                                                      \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_STRINGS, .offset = AT(type, member)                          \
+    }
+#define PAIRS(type, member)                                                                        \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_PAIRS, .offset = AT(type, member)                            \
+    }
+#define NUMBER(type, member) NUMBER_OR(type, member, 0, 0)
+#define NUMBER_OR(type, member, value, least)                                                      \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_NUMBER, .offset = AT(type, member),                          \
+        .size = SIZE(type, member), .otherwise = (value), .minimum = (least)                       \
+    }
+#define NAME(type, member, list, n, always)                                                        \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_NAME, .is_always = (always), .offset = AT(type, member),     \
+        .names = (list), .n_names = (n)                                                            \
+    }
+#define COMMAND(type, member)                                                                      \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_COMMAND, .offset = AT(type, member),                         \
+        .flag = AT(type, has_##member)                                                             \
+    }
+#define LIST(type, member, item, table)                                                            \
+    {                                                                                              \
+        .key = #member, .kind = FIELD_LIST, .offset = AT(type, member),                            \
+        .flag = AT(type, n_##member), .size = sizeof(struct item), .fields = (table)               \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .key = NULL                                                                                \
+    }
 
 static const struct field mount_fields[] = {
-    FIELD(FIELD_TEXT, mount_spec, source),    FIELD(FIELD_TEXT, mount_spec, target),
-    FIELD(FIELD_BOOL, mount_spec, read_only), FIELD(FIELD_BOOL, mount_spec, create_source),
-    FIELD(FIELD_BOOL, mount_spec, no_copy),   FIELD(FIELD_TEXT, mount_spec, propagation),
-    FIELD(FIELD_U64, mount_spec, size_bytes), FIELD_ABSENT(FIELD_INT, mount_spec, mode, -1),
-    FIELD(FIELD_TEXT, mount_spec, options),
+    NAME(mount_spec, kind, mount_kind_names, MOUNT_KINDS, true),
+    TEXT(mount_spec, source),
+    TEXT(mount_spec, target),
+    BOOL(mount_spec, read_only),
+    BOOL(mount_spec, create_source),
+    BOOL(mount_spec, no_copy),
+    TEXT(mount_spec, propagation),
+    NUMBER(mount_spec, size_bytes),
+    NUMBER_OR(mount_spec, mode, -1, -1),
+    TEXT(mount_spec, options),
+    END,
 };
 
-static const struct field attachment_fields[] = {
-    FIELD(FIELD_TEXT, attachment_spec, network),
-    FIELD(FIELD_STRINGS, attachment_spec, aliases),
-    FIELD(FIELD_TEXT, attachment_spec, ipv4_address),
+static const struct field port_fields[] = {
+    TEXT(port_spec, host_ip),          NUMBER(port_spec, host_first), NUMBER(port_spec, host_last),
+    NUMBER(port_spec, container_port), TEXT(port_spec, protocol),     END,
 };
 
 static const struct field ulimit_fields[] = {
-    FIELD(FIELD_TEXT, ulimit_spec, name),
-    FIELD_ABSENT(FIELD_I64, ulimit_spec, soft, INT64_MIN),
-    FIELD_ABSENT(FIELD_I64, ulimit_spec, hard, INT64_MIN),
+    TEXT(ulimit_spec, name),
+    NUMBER_OR(ulimit_spec, soft, 0, -1),
+    NUMBER_OR(ulimit_spec, hard, 0, -1),
+    END,
+};
+
+static const struct field attachment_fields[] = {
+    TEXT(attachment_spec, network),
+    STRINGS(attachment_spec, aliases),
+    TEXT(attachment_spec, ipv4_address),
+    END,
 };
 
 static const struct field health_fields[] = {
-    FIELD(FIELD_BOOL, health_spec, disabled),
-    FIELD(FIELD_STRINGS, health_spec, test),
-    FIELD(FIELD_I64, health_spec, interval_ns),
-    FIELD(FIELD_I64, health_spec, timeout_ns),
-    FIELD(FIELD_I64, health_spec, start_period_ns),
-    FIELD(FIELD_I64, health_spec, start_interval_ns),
-    FIELD(FIELD_INT, health_spec, retries),
+    BOOL(health_spec, disabled),          STRINGS(health_spec, test),
+    NUMBER(health_spec, interval_ns),     NUMBER(health_spec, timeout_ns),
+    NUMBER(health_spec, start_period_ns), NUMBER(health_spec, start_interval_ns),
+    NUMBER(health_spec, retries),         END,
+};
+
+static const struct field container_fields[] = {
+    TEXT(container_spec, name),
+    TEXT(container_spec, project),
+    TEXT(container_spec, image),
+    TEXT(container_spec, image_id),
+    COMMAND(container_spec, entrypoint),
+    COMMAND(container_spec, command),
+    PAIRS(container_spec, environment),
+    TEXT(container_spec, working_dir),
+    TEXT(container_spec, user),
+    TEXT(container_spec, hostname),
+    PAIRS(container_spec, labels),
+    LIST(container_spec, mounts, mount_spec, mount_fields),
+    LIST(container_spec, networks, attachment_spec, attachment_fields),
+    TEXT(container_spec, network_mode),
+    LIST(container_spec, ports, port_spec, port_fields),
+    STRINGS(container_spec, expose),
+    STRINGS(container_spec, extra_hosts),
+    STRINGS(container_spec, dns),
+    BOOL(container_spec, init),
+    BOOL(container_spec, tty),
+    BOOL(container_spec, stdin_open),
+    BOOL(container_spec, read_only),
+    BOOL(container_spec, privileged),
+    BOOL(container_spec, no_new_privileges),
+    STRINGS(container_spec, cap_add),
+    STRINGS(container_spec, cap_drop),
+    PAIRS(container_spec, sysctls),
+    LIST(container_spec, ulimits, ulimit_spec, ulimit_fields),
+    NUMBER(container_spec, memory_bytes),
+    NUMBER(container_spec, nano_cpus),
+    NUMBER_OR(container_spec, pids_limit, 0, -1),
+    NAME(container_spec, restart, restart_policy_names, RESTART_POLICIES, false),
+    NUMBER(container_spec, restart_max_retries),
+    {.key = "health",
+     .kind = FIELD_OBJECT,
+     .offset = AT(container_spec, health),
+     .flag = AT(container_spec, health) + AT(health_spec, is_set),
+     .fields = health_fields},
+    TEXT(container_spec, stop_signal),
+    NUMBER_OR(container_spec, stop_grace_ns, -1, -1),
+    END,
 };
 
 static const struct field network_fields[] = {
-    FIELD(FIELD_TEXT, network_spec, name),     FIELD(FIELD_TEXT, network_spec, project),
-    FIELD(FIELD_BOOL, network_spec, internal), FIELD(FIELD_TEXT, network_spec, subnet),
-    FIELD(FIELD_TEXT, network_spec, gateway),  FIELD(FIELD_PAIRS, network_spec, labels),
+    TEXT(network_spec, name),
+    TEXT(network_spec, project),
+    BOOL(network_spec, internal),
+    TEXT(network_spec, subnet),
+    TEXT(network_spec, gateway),
+    PAIRS(network_spec, labels),
+    END,
 };
 
 static const struct field volume_fields[] = {
-    FIELD(FIELD_TEXT, volume_spec, name),
-    FIELD(FIELD_TEXT, volume_spec, project),
-    FIELD(FIELD_PAIRS, volume_spec, labels),
+    TEXT(volume_spec, name),
+    TEXT(volume_spec, project),
+    PAIRS(volume_spec, labels),
+    END,
 };
 
-/* ---- to JSON
- * -------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------ printing */
 
-static void write_number(json_t *object, const struct field *field, int64_t value)
+static json_t *print_fields(const void *object, const struct field *fields);
+
+/* Every integer field is at most eight bytes; sizes and counts of ours stay below 2^63. */
+static int64_t load_number(const void *at, size_t size)
 {
-    if (value != field->absent)
-        json_set_i64(object, field->key, value);
+    switch (size) {
+    case sizeof(uint16_t):
+        return *(const uint16_t *)at;
+    case sizeof(int):
+        return *(const int *)at;
+    default:
+        return *(const int64_t *)at;
+    }
 }
 
-/* An empty text is a value of its own: `user: ""` is not "the image's user". */
-static void write_field(json_t *object, const struct field *field, const void *place)
+static void print_list(json_t *json, const struct field *field, const char *object)
 {
+    const char *items = *(const char *const *)(const void *)(object + field->offset);
+    size_t n = *(const size_t *)(const void *)(object + field->flag);
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(array, print_fields(items + i * field->size, field->fields));
+    json_set_take(json, field->key, array);
+}
+
+static void print_field(json_t *json, const struct field *field, const char *object)
+{
+    const void *at = object + field->offset;
+    const struct strings *strings = at;
+    bool flag =
+        field->kind != FIELD_LIST && field->flag != 0 && *(const bool *)(object + field->flag);
+
     switch (field->kind) {
     case FIELD_TEXT:
-        json_set_text(object, field->key, *(const char *const *)place);
-        return;
+        json_set_text(json, field->key, *(const char *const *)at);
+        break;
     case FIELD_BOOL:
-        if (*(const bool *)place)
-            json_set_bool(object, field->key, true);
-        return;
-    case FIELD_I64:
-        write_number(object, field, *(const int64_t *)place);
-        return;
-    case FIELD_U64:
-        write_number(object, field, (int64_t) * (const uint64_t *)place);
-        return;
-    case FIELD_INT:
-        write_number(object, field, *(const int *)place);
-        return;
+        if (*(const bool *)at)
+            json_set_bool(json, field->key, true);
+        break;
+    case FIELD_NUMBER:
+        if (load_number(at, field->size) != field->otherwise)
+            json_set_i64(json, field->key, load_number(at, field->size));
+        break;
+    case FIELD_NAME:
+        if (field->is_always || *(const unsigned *)at != 0)
+            json_set_text(json, field->key, field->names[*(const unsigned *)at]);
+        break;
+    case FIELD_COMMAND:
+        if (flag && strings->n == 0)
+            json_set_take(json, field->key, json_array());
+        else if (flag)
+            json_set_strings(json, field->key, strings);
+        break;
     case FIELD_STRINGS:
-        json_set_strings(object, field->key, place);
-        return;
+        json_set_strings(json, field->key, strings);
+        break;
     case FIELD_PAIRS:
-        json_set_pairs(object, field->key, place);
-        return;
+        json_set_pairs(json, field->key, at);
+        break;
+    case FIELD_OBJECT:
+        if (flag)
+            json_set_take(json, field->key, print_fields(at, field->fields));
+        break;
+    case FIELD_LIST:
+        if (*(const size_t *)(const void *)(object + field->flag) > 0)
+            print_list(json, field, object);
+        break;
+    }
+}
+
+static json_t *print_fields(const void *object, const struct field *fields)
+{
+    json_t *json = json_object();
+
+    for (; fields->key != NULL; fields++)
+        print_field(json, fields, object);
+    return json;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static int read_fields(struct arena *arena, const json_t *json, const struct field *fields,
+                       void *object, struct error *err);
+
+static int wrong(const struct field *field, const char *wanted, struct error *err)
+{
+    return error_set(err, ERROR_INVALID, "\"%s\" is not %s", field->key, wanted);
+}
+
+static int read_number(const json_t *value, const struct field *field, void *at, struct error *err)
+{
+    int64_t number = json_integer_value(value);
+
+    if (!json_is_integer(value))
+        return wrong(field, "a number", err);
+    if (number < field->minimum || (field->size == sizeof(uint16_t) && number > UINT16_MAX) ||
+        (field->size == sizeof(int) && number > INT32_MAX))
+        return error_set(err, ERROR_INVALID, "\"%s\": %" PRIi64 " is out of range", field->key,
+                         number);
+    switch (field->size) {
+    case sizeof(uint16_t):
+        *(uint16_t *)at = (uint16_t)number;
+        break;
+    case sizeof(int):
+        *(int *)at = (int)number;
+        break;
+    default:
+        *(int64_t *)at = number;
+        break;
+    }
+    return 0;
+}
+
+static int read_name(const json_t *value, const struct field *field, void *at, struct error *err)
+{
+    for (size_t i = 0; json_is_string(value) && i < field->n_names; i++) {
+        if (!text_equal(field->names[i], json_string_value(value)))
+            continue;
+        *(unsigned *)at = (unsigned)i;
+        return 0;
+    }
+    return error_set(err, ERROR_INVALID, "\"%s\": \"%s\" is unknown", field->key,
+                     json_is_string(value) ? json_string_value(value) : "?");
+}
+
+static int read_list(struct arena *arena, const json_t *value, const struct field *field,
+                     char *object, struct error *err)
+{
+    size_t n = json_array_size(value);
+    char *items;
+
+    if (!json_is_array(value))
+        return wrong(field, "a list", err);
+    items = arena_alloc_array(arena, n, field->size);
+    for (size_t i = 0; i < n; i++) {
+        if (read_fields(arena, json_array_get(value, i), field->fields, items + i * field->size,
+                        err) < 0)
+            return error_wrap(err, "\"%s\"[%zu]", field->key, i);
+    }
+    *(char **)(void *)(object + field->offset) = items;
+    *(size_t *)(void *)(object + field->flag) = n;
+    return 0;
+}
+
+static int read_strings(struct arena *arena, const json_t *json, const struct field *field,
+                        void *at, struct error *err)
+{
+    const json_t *value = json_object_get(json, field->key);
+    struct strings list = json_strings(arena, json, field->key);
+
+    if (!json_is_array(value) || list.n != json_array_size(value))
+        return wrong(field, "a list of texts", err);
+    *(struct strings *)at = list;
+    return 0;
+}
+
+static int read_pairs(struct arena *arena, const json_t *json, const struct field *field, void *at,
+                      struct error *err)
+{
+    const json_t *value = json_object_get(json, field->key);
+    struct pairs list = json_pairs(arena, json, field->key);
+
+    if (!json_is_object(value) || list.n != json_object_size(value))
+        return wrong(field, "a map of texts", err);
+    *(struct pairs *)at = list;
+    return 0;
+}
+
+static int read_field(struct arena *arena, const json_t *json, const struct field *field,
+                      char *object, struct error *err)
+{
+    const json_t *value = json_object_get(json, field->key);
+    void *at = object + field->offset;
+
+    switch (field->kind) {
+    case FIELD_TEXT:
+        if (!json_is_string(value))
+            return wrong(field, "a text", err);
+        *(const char **)at = arena_strdup(arena, json_string_value(value));
+        return 0;
+    case FIELD_BOOL:
+        if (!json_is_boolean(value))
+            return wrong(field, "true or false", err);
+        *(bool *)at = json_is_true(value);
+        return 0;
+    case FIELD_NUMBER:
+        return read_number(value, field, at, err);
+    case FIELD_NAME:
+        return read_name(value, field, at, err);
+    case FIELD_COMMAND:
+        *(bool *)(object + field->flag) = true;
+        return read_strings(arena, json, field, at, err);
+    case FIELD_STRINGS:
+        return read_strings(arena, json, field, at, err);
+    case FIELD_PAIRS:
+        return read_pairs(arena, json, field, at, err);
+    case FIELD_OBJECT:
+        *(bool *)(object + field->flag) = true;
+        if (read_fields(arena, value, field->fields, at, err) < 0)
+            return error_wrap(err, "\"%s\"", field->key);
+        return 0;
+    case FIELD_LIST:
+        return read_list(arena, value, field, object, err);
     }
     BUG();
 }
 
-static void write_fields(json_t *object, const struct field *fields, size_t n, const void *value)
+static void store_default(const struct field *field, char *object)
 {
-    for (size_t i = 0; i < n; i++)
-        write_field(object, &fields[i], (const char *)value + fields[i].offset);
-}
+    void *at = object + field->offset;
 
-/* A command that is given but empty still replaces the image's. */
-static void write_command(json_t *object, const char *key, bool is_given,
-                          const struct strings *argv)
-{
-    json_t *list;
-
-    if (!is_given)
+    if (field->kind != FIELD_NUMBER || field->otherwise == 0)
         return;
-    list = json_array();
-    for (size_t i = 0; i < argv->n; i++)
-        json_array_append_new(list, json_string(argv->items[i]));
-    json_set_take(object, key, list);
+    if (field->size == sizeof(int))
+        *(int *)at = (int)field->otherwise;
+    else
+        *(int64_t *)at = field->otherwise;
 }
 
-static void write_mounts(json_t *object, const struct container_spec *spec)
+static int refuse_unknown(const json_t *json, const struct field *fields, struct error *err)
 {
-    json_t *list = json_array();
+    const char *key;
+    json_t *value;
 
-    for (size_t i = 0; i < spec->n_mounts; i++) {
-        json_t *item = json_object();
+    /* jansson's macro casts const away for the iterator, and reads only */
+    json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+        const struct field *field = fields;
 
-        json_set_text(item, "kind", mount_kind_names[spec->mounts[i].kind]);
-        write_fields(item, FIELDS(mount_fields), &spec->mounts[i]);
-        json_array_append_new(list, item);
+        while (field->key != NULL && !text_equal(field->key, key))
+            field++;
+        if (field->key == NULL)
+            return error_set(err, ERROR_INVALID, "key \"%s\" is unknown", key);
     }
-    json_set_take(object, "mounts", list);
+    return 0;
 }
 
-static void write_networks(json_t *object, const struct container_spec *spec)
+static int read_fields(struct arena *arena, const json_t *json, const struct field *fields,
+                       void *object, struct error *err)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < spec->n_networks; i++) {
-        json_t *item = json_object();
-
-        write_fields(item, FIELDS(attachment_fields), &spec->networks[i]);
-        json_array_append_new(list, item);
+    if (!json_is_object(json))
+        return error_set(err, ERROR_INVALID, "not a JSON object");
+    if (refuse_unknown(json, fields, err) < 0)
+        return -1;
+    for (; fields->key != NULL; fields++) {
+        store_default(fields, object);
+        if (json_object_get(json, fields->key) != NULL &&
+            read_field(arena, json, fields, object, err) < 0)
+            return -1;
     }
-    json_set_take(object, "networks", list);
+    return 0;
 }
 
-static void write_ports(json_t *object, const struct container_spec *spec)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < spec->n_ports; i++) {
-        const struct port_spec *port = &spec->ports[i];
-        json_t *item = json_object();
-
-        json_set_text(item, "host_ip", port->host_ip);
-        json_set_i64(item, "host_first", port->host_first);
-        json_set_i64(item, "host_last", port->host_last);
-        json_set_i64(item, "container_port", port->container_port);
-        json_set_text(item, "protocol", port->protocol);
-        json_array_append_new(list, item);
-    }
-    json_set_take(object, "ports", list);
-}
-
-static void write_ulimits(json_t *object, const struct container_spec *spec)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < spec->n_ulimits; i++) {
-        json_t *item = json_object();
-
-        write_fields(item, FIELDS(ulimit_fields), &spec->ulimits[i]);
-        json_array_append_new(list, item);
-    }
-    json_set_take(object, "ulimits", list);
-}
+/* ------------------------------------------------------------------ public */
 
 json_t *container_spec_to_json(const struct container_spec *spec)
 {
-    json_t *object = json_object();
-
-    write_fields(object, FIELDS(container_fields), spec);
-    write_command(object, "entrypoint", spec->has_entrypoint, &spec->entrypoint);
-    write_command(object, "command", spec->has_command, &spec->command);
-    if (spec->n_mounts > 0)
-        write_mounts(object, spec);
-    if (spec->n_networks > 0)
-        write_networks(object, spec);
-    if (spec->n_ports > 0)
-        write_ports(object, spec);
-    if (spec->n_ulimits > 0)
-        write_ulimits(object, spec);
-    if (spec->restart != RESTART_NO)
-        json_set_text(object, "restart", restart_policy_names[spec->restart]);
-    if (spec->health.is_set || spec->health.disabled) {
-        json_t *health = json_object();
-
-        write_fields(health, FIELDS(health_fields), &spec->health);
-        json_set_take(object, "health", health);
-    }
-    return object;
-}
-
-json_t *network_spec_to_json(const struct network_spec *spec)
-{
-    json_t *object = json_object();
-
-    write_fields(object, FIELDS(network_fields), spec);
-    return object;
-}
-
-json_t *volume_spec_to_json(const struct volume_spec *spec)
-{
-    json_t *object = json_object();
-
-    write_fields(object, FIELDS(volume_fields), spec);
-    return object;
-}
-
-/* ---- from JSON
- * -------------------------------------------------------------------------------------- */
-
-static void read_field(struct arena *arena, const json_t *object, const struct field *field,
-                       void *place)
-{
-    int64_t number = json_i64_or(object, field->key, field->absent);
-
-    switch (field->kind) {
-    case FIELD_TEXT:
-        *(const char **)place = arena_strdup(arena, json_text_or(object, field->key, NULL));
-        return;
-    case FIELD_BOOL:
-        *(bool *)place = json_bool_or(object, field->key, false);
-        return;
-    case FIELD_I64:
-        *(int64_t *)place = number;
-        return;
-    case FIELD_U64:
-        *(uint64_t *)place = number > 0 ? (uint64_t)number : 0;
-        return;
-    case FIELD_INT:
-        *(int *)place = (int)number;
-        return;
-    case FIELD_STRINGS:
-        *(struct strings *)place = json_strings(arena, object, field->key);
-        return;
-    case FIELD_PAIRS:
-        *(struct pairs *)place = json_pairs(arena, object, field->key);
-        return;
-    }
-    BUG();
-}
-
-static void read_fields(struct arena *arena, const json_t *object, const struct field *fields,
-                        size_t n, void *value)
-{
-    for (size_t i = 0; i < n; i++)
-        read_field(arena, object, &fields[i], (char *)value + fields[i].offset);
-}
-
-static int read_name(const json_t *object, const char *key, const char *const *names, int n,
-                     int *ret, struct error *err)
-{
-    const char *text = json_text_or(object, key, names[0]);
-
-    for (int i = 0; i < n; i++) {
-        if (text_equal(names[i], text)) {
-            *ret = i;
-            return 0;
-        }
-    }
-    return error_set(err, ERROR_INVALID, "field \"%s\": unknown word \"%s\"", key, text);
-}
-
-static int read_mounts(struct arena *arena, const json_t *list, struct container_spec *spec,
-                       struct error *err)
-{
-    spec->n_mounts = json_array_size(list);
-    spec->mounts = arena_new_array(arena, struct mount_spec, spec->n_mounts);
-    for (size_t i = 0; i < spec->n_mounts; i++) {
-        const json_t *item = json_array_get(list, i);
-        int kind;
-
-        if (read_name(item, "kind", mount_kind_names, MOUNT_TMPFS + 1, &kind, err) < 0)
-            return error_wrap(err, "mount %zu", i);
-        read_fields(arena, item, FIELDS(mount_fields), &spec->mounts[i]);
-        spec->mounts[i].kind = (enum mount_kind)kind;
-        if (!spec->mounts[i].target)
-            return error_set(err, ERROR_INVALID, "mount %zu has no target", i);
-    }
-    return 0;
-}
-
-static void read_networks(struct arena *arena, const json_t *list, struct container_spec *spec)
-{
-    spec->n_networks = json_array_size(list);
-    spec->networks = arena_new_array(arena, struct attachment_spec, spec->n_networks);
-    for (size_t i = 0; i < spec->n_networks; i++)
-        read_fields(arena, json_array_get(list, i), FIELDS(attachment_fields), &spec->networks[i]);
-}
-
-static int read_port_number(const json_t *item, const char *key, uint16_t *ret, struct error *err)
-{
-    int64_t number = json_i64_or(item, key, 0);
-
-    if (number < 0 || number > UINT16_MAX)
-        return error_set(err, ERROR_INVALID, "\"%s\" is no port number", key);
-    *ret = (uint16_t)number;
-    return 0;
-}
-
-static int read_ports(struct arena *arena, const json_t *list, struct container_spec *spec,
-                      struct error *err)
-{
-    spec->n_ports = json_array_size(list);
-    spec->ports = arena_new_array(arena, struct port_spec, spec->n_ports);
-    for (size_t i = 0; i < spec->n_ports; i++) {
-        const json_t *item = json_array_get(list, i);
-        struct port_spec *port = &spec->ports[i];
-
-        if (read_port_number(item, "host_first", &port->host_first, err) < 0 ||
-            read_port_number(item, "host_last", &port->host_last, err) < 0 ||
-            read_port_number(item, "container_port", &port->container_port, err) < 0)
-            return error_wrap(err, "port %zu", i);
-        port->host_ip = arena_strdup(arena, json_text_or(item, "host_ip", NULL));
-        port->protocol = arena_strdup(arena, json_text_or(item, "protocol", "tcp"));
-    }
-    return 0;
-}
-
-static void read_ulimits(struct arena *arena, const json_t *list, struct container_spec *spec)
-{
-    spec->n_ulimits = json_array_size(list);
-    spec->ulimits = arena_new_array(arena, struct ulimit_spec, spec->n_ulimits);
-    for (size_t i = 0; i < spec->n_ulimits; i++)
-        read_fields(arena, json_array_get(list, i), FIELDS(ulimit_fields), &spec->ulimits[i]);
-}
-
-static void read_health(struct arena *arena, const json_t *health, struct container_spec *spec)
-{
-    if (!health)
-        return;
-    read_fields(arena, health, FIELDS(health_fields), &spec->health);
-    spec->health.is_set = true;
-}
-
-static int check_name(const char *kind, const char *name, struct error *err)
-{
-    return name ? 0 : error_set(err, ERROR_INVALID, "a %s without a name", kind);
+    return print_fields(spec, container_fields);
 }
 
 int container_spec_from_json(struct arena *arena, const json_t *json, struct container_spec *ret,
                              struct error *err)
 {
     struct container_spec spec = {0};
-    int restart;
 
-    if (!json_is_object(json))
-        return error_set(err, ERROR_INVALID, "a container spec must be an object");
-    read_fields(arena, json, FIELDS(container_fields), &spec);
-    if (check_name("container spec", spec.name, err) < 0 ||
-        read_name(json, "restart", restart_policy_names, RESTART_UNLESS_STOPPED + 1, &restart,
-                  err) < 0 ||
-        read_mounts(arena, json_object_get(json, "mounts"), &spec, err) < 0 ||
-        read_ports(arena, json_object_get(json, "ports"), &spec, err) < 0)
-        return -1;
-    spec.restart = (enum restart_policy)restart;
-    spec.has_entrypoint = json_object_get(json, "entrypoint") != NULL;
-    spec.entrypoint = json_strings(arena, json, "entrypoint");
-    spec.has_command = json_object_get(json, "command") != NULL;
-    spec.command = json_strings(arena, json, "command");
-    read_networks(arena, json_object_get(json, "networks"), &spec);
-    read_ulimits(arena, json_object_get(json, "ulimits"), &spec);
-    read_health(arena, json_object_get(json, "health"), &spec);
+    if (read_fields(arena, json, container_fields, &spec, err) < 0)
+        return error_wrap(err, "container spec");
     *ret = spec;
     return 0;
+}
+
+json_t *network_spec_to_json(const struct network_spec *spec)
+{
+    return print_fields(spec, network_fields);
 }
 
 int network_spec_from_json(struct arena *arena, const json_t *json, struct network_spec *ret,
@@ -475,11 +481,15 @@ int network_spec_from_json(struct arena *arena, const json_t *json, struct netwo
 {
     struct network_spec spec = {0};
 
-    read_fields(arena, json, FIELDS(network_fields), &spec);
-    if (check_name("network spec", spec.name, err) < 0)
-        return -1;
+    if (read_fields(arena, json, network_fields, &spec, err) < 0)
+        return error_wrap(err, "network spec");
     *ret = spec;
     return 0;
+}
+
+json_t *volume_spec_to_json(const struct volume_spec *spec)
+{
+    return print_fields(spec, volume_fields);
 }
 
 int volume_spec_from_json(struct arena *arena, const json_t *json, struct volume_spec *ret,
@@ -487,9 +497,8 @@ int volume_spec_from_json(struct arena *arena, const json_t *json, struct volume
 {
     struct volume_spec spec = {0};
 
-    read_fields(arena, json, FIELDS(volume_fields), &spec);
-    if (check_name("volume spec", spec.name, err) < 0)
-        return -1;
+    if (read_fields(arena, json, volume_fields, &spec, err) < 0)
+        return error_wrap(err, "volume spec");
     *ret = spec;
     return 0;
 }
