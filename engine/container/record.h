@@ -59,6 +59,7 @@ struct container_state {
     bool is_armed; /* created: it has a process that waits for go */
     pid_t pid;
     uint64_t start_ticks;
+    uint64_t pipe_inodes[2]; /* of stdout and stderr: a new keeper finds them by these */
     int exit_code; /* -1 = never ended, or unknown */
     bool oom_killed, stopped_by_user, tainted;
     int restarts;

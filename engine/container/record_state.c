@@ -85,6 +85,10 @@ int container_state_write(int dir_fd, const struct container_state *state, struc
     json_set_bool(json, "armed", state->is_armed);
     json_set_i64(json, "pid", state->pid);
     json_set_i64(json, "start_ticks", (int64_t)state->start_ticks);
+    if (state->pid) {
+        json_set_i64(json, "stdout_inode", (int64_t)state->pipe_inodes[0]);
+        json_set_i64(json, "stderr_inode", (int64_t)state->pipe_inodes[1]);
+    }
     json_set_i64(json, "exit_code", state->exit_code);
     json_set_bool(json, "oom", state->oom_killed);
     json_set_bool(json, "stopped_by_user", state->stopped_by_user);
@@ -158,6 +162,8 @@ static void state_from_json(struct arena *arena, const json_t *json, struct cont
         .is_armed = json_bool_or(json, "armed", false),
         .pid = (pid_t)json_i64_or(json, "pid", 0),
         .start_ticks = (uint64_t)json_i64_or(json, "start_ticks", 0),
+        .pipe_inodes = {(uint64_t)json_i64_or(json, "stdout_inode", 0),
+                        (uint64_t)json_i64_or(json, "stderr_inode", 0)},
         .exit_code = (int)json_i64_or(json, "exit_code", -1),
         .oom_killed = json_bool_or(json, "oom", false),
         .stopped_by_user = json_bool_or(json, "stopped_by_user", false),

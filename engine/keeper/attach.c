@@ -1,0 +1,361 @@
+/* A container's place in its networks: namespace, interfaces, name server, names, ports. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/alloc.h"
+#include "engine/base/buf.h"
+#include "engine/base/cleanup.h"
+#include "engine/base/fs.h"
+#include "engine/base/trace.h"
+#include "engine/base/units.h"
+#include "engine/keeper/supervisor.h"
+
+enum { RESOLV_CONF_MAX_BYTES = 64 << 10, PORTS_MAX = NETWORK_PORTS_MAX };
+
+static bool has_own_namespace(const struct container_spec *spec)
+{
+    return !spec->network_mode || strcmp(spec->network_mode, "none") == 0;
+}
+
+/* ------------------------------------------------------------------ interfaces */
+
+static void endpoint_set(struct supervised_endpoint *endpoint, const char *network,
+                         const struct network_endpoint *attached)
+{
+    free(endpoint->network);
+    endpoint->network = x_strdup(network);
+    memcpy(endpoint->ip, attached->ip, sizeof(endpoint->ip));
+    memcpy(endpoint->mac, attached->mac, sizeof(endpoint->mac));
+}
+
+static int attach_one(struct supervised *container, const struct container_record *record, size_t i,
+                      struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct attachment_spec *wanted = &record->spec->networks[i];
+    const struct network_record *network;
+    const struct network_endpoint *endpoint;
+    struct network_attachment attachment = {
+        .container = container->id,
+        .container_name = container->name,
+        .project = record->project,
+        .names = wanted->aliases,
+        .ip = wanted->ipv4_address,
+        .netns_fd = container->netns_fd,
+        .ifname = arena_printf(&arena, "eth%zu", i),
+        .is_default_route = i == 0,
+    };
+
+    if (network_find(&arena, &dirs, wanted->network, &network, err) < 0 ||
+        network_attach(&arena, &dirs, network, &attachment, &endpoint, err) < 0)
+        return error_wrap(err, "attach to network \"%s\"", wanted->network);
+    endpoint_set(&container->endpoints[i], wanted->network, endpoint);
+    return 0;
+}
+
+/* With a namespace that is still held (a restart by policy) nothing has to be done. */
+int attach_networks(struct supervised *container, const struct container_record *record,
+                    struct error *err)
+{
+    if (!has_own_namespace(record->spec) || container->netns_fd >= 0)
+        return 0;
+    if (netns_new(&container->netns_fd, err) < 0)
+        return -1;
+    if (!container->endpoints && record->spec->n_networks) {
+        container->endpoints =
+            x_alloc_array(record->spec->n_networks, sizeof(*container->endpoints));
+        container->n_endpoints = record->spec->n_networks;
+    }
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        if (attach_one(container, record, i, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ names */
+
+static int resolver_need(struct keeper *keeper, struct error *err)
+{
+    struct resolver_options options = {.run_fd = keeper->place.run_fd};
+
+    if (keeper->resolver)
+        return 0;
+    return resolver_new(keeper->base, &options, &keeper->resolver, err);
+}
+
+static bool all_networks_internal(struct keeper *keeper, const struct container_spec *spec)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct network_dirs dirs = keeper_network_dirs(keeper);
+
+    for (size_t i = 0; i < spec->n_networks; i++) {
+        const struct network_record *network;
+        struct error ignored;
+
+        if (network_find(&arena, &dirs, spec->networks[i].network, &network, &ignored) < 0 ||
+            !network->spec.is_internal)
+            return false;
+    }
+    return true;
+}
+
+int attach_resolver(struct supervised *container, const struct container_record *record,
+                    struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct resolver_container resolved = {
+        .id = container->id,
+        .netns_fd = container->netns_fd,
+        .networks.items = arena_new_array(&arena, const char *, record->spec->n_networks),
+        .networks.n = record->spec->n_networks,
+        .dns_servers = record->spec->dns,
+    };
+
+    if (container->netns_fd < 0 || record->spec->n_networks == 0)
+        return 0;
+    for (size_t i = 0; i < record->spec->n_networks; i++)
+        resolved.networks.items[i] = record->spec->networks[i].network;
+    resolved.is_internal_only = all_networks_internal(container->keeper, record->spec);
+    if (resolver_need(container->keeper, err) < 0)
+        return -1;
+    return resolver_add_container(container->keeper->resolver, &resolved, err);
+}
+
+void attach_set_running(struct supervised *container, bool is_running)
+{
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        struct error err = ERROR_INIT;
+
+        if (network_endpoint_set_running(&dirs, container->endpoints[i].network, container->id,
+                                         is_running, &err) < 0 &&
+            err.code != ERROR_NOT_FOUND)
+            keeper_log("names of \"%s\": %s, continuing", container->name, err.text);
+    }
+}
+
+/* The gateway of the network with the default route: what "host-gateway" stands for. */
+static const char *default_gateway(struct arena *arena, struct supervised *container)
+{
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct network_record *network;
+    struct error ignored;
+
+    if (container->n_endpoints == 0 ||
+        network_find(arena, &dirs, container->endpoints[0].network, &network, &ignored) < 0)
+        return NULL;
+    return network->gateway;
+}
+
+/* "name:ip" and "name=ip", the name alone without an address is the parser's error. */
+static struct pairs extra_hosts(struct arena *arena, const struct strings *list)
+{
+    struct pairs pairs = {arena_new_array(arena, struct pair, list->n), list->n};
+
+    for (size_t i = 0; i < list->n; i++) {
+        const char *text = list->items[i];
+        size_t len = strcspn(text, ":=");
+
+        pairs.items[i].name = arena_strndup(arena, text, len);
+        pairs.items[i].value = text[len] ? text + len + 1 : "";
+    }
+    return pairs;
+}
+
+static int write_hosts(struct supervised *container, const struct container_record *record,
+                       struct arena *arena, struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    struct hosts_options options = {
+        .hostname = record->resolved.hostname,
+        .addresses.items = arena_new_array(arena, const char *, container->n_endpoints),
+        .addresses.n = container->n_endpoints,
+        .extra_hosts = extra_hosts(arena, &record->spec->extra_hosts),
+        .host_gateway = default_gateway(arena, container),
+    };
+
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        options.addresses.items[i] = container->endpoints[i].ip;
+    if (hosts_print(&text, &options, err) < 0)
+        return -1;
+    return fs_replace(container->dir_fd, "hosts", text.data, text.len, 0644, FS_VOLATILE, err);
+}
+
+static int write_resolv_conf(struct supervised *container, const struct container_record *record,
+                             struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT, host = BUF_INIT;
+    struct error ignored;
+    struct resolv_conf_options options = {
+        .has_resolver = container->n_endpoints > 0,
+        .dns_servers = record->spec->dns,
+    };
+
+    /* A host without the file has no name servers: the same as an empty one. */
+    (void)fs_read_file(-1, "/etc/resolv.conf", RESOLV_CONF_MAX_BYTES, &host, &ignored);
+    options.host_text = buf_text(&host);
+    resolv_conf_print(&text, &options);
+    return fs_replace(container->dir_fd, "resolv.conf", text.data, text.len, 0644, FS_VOLATILE,
+                      err);
+}
+
+int attach_name_files(struct supervised *container, const struct container_record *record,
+                      struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf hostname = BUF_INIT;
+
+    hostname_print(&hostname, record->resolved.hostname);
+    if (write_hosts(container, record, &arena, err) < 0 ||
+        write_resolv_conf(container, record, err) < 0)
+        return -1;
+    return fs_replace(container->dir_fd, "hostname", hostname.data, hostname.len, 0644, FS_VOLATILE,
+                      err);
+}
+
+/* ------------------------------------------------------------------ ports */
+
+static int reserve(const struct port_spec *spec, const struct supervised_port *known,
+                   struct supervised_port *ret, struct error *err)
+{
+    struct port_request request = {
+        .host_ip = spec->host_ip,
+        .first = known ? known->host_port : spec->host_first,
+        .last = known ? known->host_port : spec->host_last,
+        .protocol = strcmp(spec->protocol, "udp") == 0 ? PORT_UDP : PORT_TCP,
+    };
+    bool is_address = spec->host_ip && *spec->host_ip && !strchr(spec->host_ip, ':');
+
+    *ret = (struct supervised_port){.reservation = PORT_RESERVATION_INIT};
+    if (request.last < request.first)
+        request.last = request.first;
+    if (port_reserve(&request, &ret->reservation, err) < 0)
+        return -1;
+    ret->host_port = ret->reservation.port;
+    ret->container_port = spec->container_port;
+    ret->protocol = request.protocol;
+    (void)snprintf(ret->host_ip, sizeof(ret->host_ip), "%s",
+                   is_address ? spec->host_ip : "0.0.0.0");
+    return 0;
+}
+
+static int publish(struct supervised *container, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct network_record *network;
+    struct network_port *ports = arena_new_array(&arena, struct network_port, container->n_ports);
+    size_t n = 0;
+
+    for (size_t i = 0; i < container->n_ports; i++) {
+        struct supervised_port *port = &container->ports[i];
+
+        if (port->reservation.fd6 >= 0 &&
+            proxy_start(container->keeper->base, port->protocol, &port->reservation.fd6,
+                        container->endpoints[0].ip, port->container_port, &port->proxy, err) < 0)
+            return -1;
+        if (port->reservation.fd4 < 0)
+            continue;
+        ports[n].host_port = port->host_port;
+        ports[n].container_port = port->container_port;
+        ports[n].protocol = port->protocol;
+        memcpy(ports[n].host_ip, port->host_ip, sizeof(ports[n].host_ip));
+        n++;
+    }
+    if (network_find(&arena, &dirs, container->endpoints[0].network, &network, err) < 0)
+        return -1;
+    return network_publish(&dirs, network, container->id, ports, n, err);
+}
+
+/* A port that was had before (restart, new keeper) is wanted again, not just any of the range. */
+int attach_ports(struct supervised *container, const struct container_record *record,
+                 struct error *err)
+{
+    const struct container_spec *spec = record->spec;
+    struct supervised_port *known = container->ports;
+    size_t n_known = container->n_ports;
+    int result = 0;
+
+    if (spec->n_ports == 0 || container->n_endpoints == 0)
+        return 0;
+    if (spec->n_ports > PORTS_MAX)
+        return error_set(err, ERROR_INVALID, "publish ports: more than %d", (int)PORTS_MAX);
+    container->ports = x_alloc_array(spec->n_ports, sizeof(*container->ports));
+    container->n_ports = 0;
+    for (size_t i = 0; i < spec->n_ports && result == 0; i++) {
+        result = reserve(&spec->ports[i], n_known == spec->n_ports ? &known[i] : NULL,
+                         &container->ports[i], err);
+        container->n_ports += result == 0;
+    }
+    free(known);
+    if (result == 0)
+        result = publish(container, err);
+    if (result < 0) {
+        attach_release_ports(container);
+        return error_wrap(err, "publish ports");
+    }
+    return 0;
+}
+
+void attach_release_ports(struct supervised *container)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct network_record *network;
+    struct error err = ERROR_INIT;
+
+    if (container->n_ports == 0)
+        return;
+    if (container->n_endpoints > 0 &&
+        (network_find(&arena, &dirs, container->endpoints[0].network, &network, &err) < 0 ||
+         network_publish(&dirs, network, container->id, NULL, 0, &err) < 0) &&
+        err.code != ERROR_NOT_FOUND)
+        keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
+    for (size_t i = 0; i < container->n_ports; i++) {
+        proxy_free(container->ports[i].proxy);
+        port_reservation_release(&container->ports[i].reservation);
+    }
+    free(container->ports);
+    container->ports = NULL;
+    container->n_ports = 0;
+}
+
+/* ------------------------------------------------------------------ letting go */
+
+void attach_release(struct supervised *container)
+{
+    attach_release_ports(container);
+    if (container->keeper->resolver)
+        resolver_remove_container(container->keeper->resolver, container->id);
+    if (container->netns_fd >= 0)
+        close(container->netns_fd);
+    container->netns_fd = -1;
+}
+
+static void detach(struct supervised *container, const char *network)
+{
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    struct error err = ERROR_INIT;
+
+    if (network_detach(&dirs, network, container->id, &err) < 0)
+        keeper_log("detach \"%s\" from \"%s\": %s, continuing", container->name, network, err.text);
+}
+
+/* Addresses too. The record names networks that were never reached, which is harmless. */
+void attach_detach(struct supervised *container, const struct container_record *record)
+{
+    attach_release(container);
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        if (container->endpoints[i].network)
+            detach(container, container->endpoints[i].network);
+    }
+    for (size_t i = 0; record && container->n_endpoints == 0 && i < record->spec->n_networks; i++)
+        detach(container, record->spec->networks[i].network);
+}

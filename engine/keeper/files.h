@@ -1,0 +1,19 @@
+#pragma once
+
+/* Names in run/projects/PROJECT that keeper and clients share. */
+
+#include "engine/base/fs.h"
+
+struct error;
+struct sockaddr_un;
+
+#define KEEPER_SOCKET      "keeper.sock"
+#define KEEPER_LOCK_FILE   "keeper.lock"   /* held by who starts a keeper, and by one that ends */
+#define KEEPER_ZYGOTE_FILE "keeper.zygote" /* "PID START_TICKS" of who restarts the keeper */
+
+/* The address of a socket in a directory, by descriptor: the path may be longer than an address
+ * takes. */
+void keeper_address(int dir_fd, const char *name, struct sockaddr_un *ret);
+
+/* 0; 1 when it is held (FS_LOCK_TRY). Closing *ret_fd unlocks. */
+int keeper_lock(int dir_fd, enum fs_lock how, int *ret_fd, struct error *err);
