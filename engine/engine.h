@@ -38,8 +38,8 @@ struct engine_options {
 int engine_open(const struct engine_options *options, struct engine **ret, struct error *err);
 void engine_close(struct engine *engine); /* NULL is fine */
 
-/* The engine's own processes are this program, started as "berth internal keeper …" or "berth internal
- * build". Returns their exit code, or -1 when argv asks for none of them: main goes on. */
+/* The engine's own processes are this program, started as "berth internal keeper …" or "berth
+ * internal build". Returns their exit code, or -1 when argv asks for none of them: main goes on. */
 int engine_internal_main(int argc, char **argv);
 
 /* ------------------------------------------------------------------ specs
@@ -412,3 +412,10 @@ int engine_project_run_dir(struct engine *engine, const char *project, int *ret_
                            struct error *err);
 /* Removes both when nothing of the project is left. */
 int engine_project_forget(struct engine *engine, const char *project, struct error *err);
+
+/* ------------------------------------------------------------------ the hidden verb */
+
+/* `PROGRAM internal keeper WORDS…`: how the engine starts the supervisor of a project, from
+ * /proc/self/exe. The program's main calls this before it parses anything; `words` are behind
+ * "keeper". Returns an exit code. */
+int engine_keeper_main(int argc, char **argv, int n_words, char **words);

@@ -22,6 +22,10 @@ struct engine {
 };
 
 struct network_dirs engine_network_dirs(const struct engine *engine);
+struct keeper_place engine_keeper_place(const struct engine *engine, const char *project);
+
+/* Project names are directory names. */
+int engine_check_project(const char *project, struct error *err);
 
 /* The record behind `image_id`, read once for the containers that share it. */
 int engine_image_cached(struct engine *engine, const char *image_id, const struct image_info **ret,

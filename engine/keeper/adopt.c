@@ -8,6 +8,7 @@
  *                         inode in /proc/PID/fd; the end of such a process is told by its pidfd
  *                         (Linux 6.15), else its exit code is unknown
  */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ enum { PIPEFS_MAGIC = 0x50495045 };
 struct pidfd_exit_info {
     uint64_t mask;
     uint64_t cgroup_id;
-    uint32_t ids[11]; /* pid, tgid, ppid, four uids, four gids */
+    uint32_t ids[11];  /* pid, tgid, ppid, four uids, four gids */
     int32_t exit_code; /* as from wait(2) */
 };
 static_assert(sizeof(struct pidfd_exit_info) == 64, "PIDFD_INFO_SIZE_VER0");
@@ -376,8 +377,7 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
 void adopt_inventory_end(struct keeper *keeper)
 {
     keeper->is_adopting = false;
-    list_for_each(pos, &keeper->containers)
-    {
+    list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
         if (container->is_in_inventory || !lifecycle_has_process(&container->life))
@@ -408,8 +408,7 @@ static void rebuild(struct supervised *container)
 void adopt_zygote_death(struct keeper *keeper)
 {
     exec_zygote_gone(keeper);
-    list_for_each(pos, &keeper->containers)
-    {
+    list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
         container->has_to_forget = false;

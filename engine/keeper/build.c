@@ -209,14 +209,13 @@ static int set_files(struct supervised *container, struct build_state *state, st
     const struct strings *layers = &state->record.resolved.layers;
     struct build_mount *mounts;
 
-    build->layers = (struct strings){arena_new_array(&state->arena, const char *, layers->n),
-                                     layers->n};
+    build->layers =
+        (struct strings){arena_new_array(&state->arena, const char *, layers->n), layers->n};
     for (size_t i = 0; i < layers->n; i++) {
         if (!digest_is_valid(layers->items[i]))
             return error_set(err, ERROR_INVALID, "layer \"%s\" is no digest", layers->items[i]);
-        build->layers.items[i] =
-            arena_printf(&state->arena, "%s/%s", keeper->place.state_root,
-                         layer_path(&state->arena, layers->items[i]));
+        build->layers.items[i] = arena_printf(&state->arena, "%s/%s", keeper->place.state_root,
+                                              layer_path(&state->arena, layers->items[i]));
     }
     if (volumes_open(keeper, &state->arena, &state->record, &mounts, &build->n_mounts, err) < 0)
         return -1;

@@ -159,9 +159,8 @@ static int spawn(const struct keeper_place *place, struct error *err)
 {
     static const char *const environment[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    const char *const argv[] = {
-        "/proc/self/exe",  "internal", "keeper", place->project, place->state_root,
-        place->run_root, "--ready",  NULL};
+    const char *const argv[] = {"/proc/self/exe",  "internal",      "keeper",  place->project,
+                                place->state_root, place->run_root, "--ready", NULL};
     struct process process = PROCESS_INIT;
     struct process_options options = PROCESS_OPTIONS_INIT;
     cleanup_fd int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

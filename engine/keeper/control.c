@@ -25,12 +25,10 @@ static void client_lose(struct client *client)
     client->is_gone = true;
     event_del(client->event);
     exec_client_gone(client->keeper, client);
-    list_for_each(pos, &client->keeper->containers)
-    {
+    list_for_each (pos, &client->keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
-        list_for_each(at, &container->waiters)
-        {
+        list_for_each (at, &container->waiters) {
             struct waiter *waiter = container_of(at, struct waiter, link);
 
             if (waiter->client != client)
@@ -90,8 +88,7 @@ static json_t *news_of(const struct supervised *container)
 
 void control_news(struct supervised *container)
 {
-    list_for_each(pos, &container->keeper->clients)
-    {
+    list_for_each (pos, &container->keeper->clients) {
         struct client *client = container_of(pos, struct client, link);
 
         if (client->is_watching)
@@ -123,7 +120,7 @@ static void waiter_end(struct waiter *waiter, const struct error *failure)
 
 void control_fail_waiters(struct supervised *container, const struct error *why)
 {
-    list_for_each(pos, &container->waiters)
+    list_for_each (pos, &container->waiters)
         waiter_end(container_of(pos, struct waiter, link), why);
 }
 
@@ -206,8 +203,7 @@ static void remove_now(struct supervised *container, struct waiter *waiter)
 /* Frees the container when somebody waits for its removal. */
 void control_settle(struct supervised *container)
 {
-    list_for_each(pos, &container->waiters)
-    {
+    list_for_each (pos, &container->waiters) {
         struct waiter *waiter = container_of(pos, struct waiter, link);
         struct error failure;
 
@@ -419,7 +415,7 @@ static int on_update(const struct request *request, struct error *err)
 static int on_watch(const struct request *request, struct error *err)
 {
     (void)err;
-    list_for_each(pos, &request->keeper->containers)
+    list_for_each (pos, &request->keeper->containers)
         client_send(request->client, news_of(container_of(pos, struct supervised, link)), NULL, 0);
     request->client->is_watching = true;
     answer(request->client, request->tag, NULL);
@@ -503,8 +499,7 @@ static void client_new(struct keeper *keeper, int fd)
         keeper->buffer = x_alloc(PROTOCOL_MAX_BYTES);
     client->keeper = keeper;
     client->fd = fd;
-    client->event =
-        event_new(keeper->base, fd, EV_READ | EV_PERSIST, client_readable, client);
+    client->event = event_new(keeper->base, fd, EV_READ | EV_PERSIST, client_readable, client);
     event_add(client->event, NULL);
     list_append(&keeper->clients, &client->link);
     keeper->n_clients++;

@@ -105,8 +105,7 @@ static void finish(struct exec *exec, int exit_code, const struct error *failure
 
 static struct exec *find(struct keeper *keeper, const char *id)
 {
-    list_for_each(pos, &keeper->execs)
-    {
+    list_for_each (pos, &keeper->execs) {
         struct exec *exec = container_of(pos, struct exec, link);
 
         if (strcmp(exec->id, id) == 0)
@@ -178,8 +177,7 @@ bool exec_handle_event(struct keeper *keeper, struct zygote_event *event)
 /* The process lives on, as with docker exec; one on a terminal gets the hang-up of its line. */
 void exec_client_gone(struct keeper *keeper, struct client *client)
 {
-    list_for_each(pos, &keeper->execs)
-    {
+    list_for_each (pos, &keeper->execs) {
         struct exec *exec = container_of(pos, struct exec, link);
 
         if (exec->client != client)
@@ -195,8 +193,7 @@ void exec_zygote_gone(struct keeper *keeper)
     const struct error lost = {
         .code = ERROR_SYSTEM, .text = "the process that watched it was killed: its end is unknown"};
 
-    list_for_each(pos, &keeper->execs)
-    {
+    list_for_each (pos, &keeper->execs) {
         struct exec *exec = container_of(pos, struct exec, link);
 
         exec_kill(exec, SIGKILL);

@@ -52,8 +52,7 @@ struct network_dirs keeper_network_dirs(const struct keeper *keeper)
 
 struct supervised *keeper_find(struct keeper *keeper, const char *name)
 {
-    list_for_each(pos, &keeper->containers)
-    {
+    list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
         if (strcmp(container->name, name) == 0)
@@ -64,8 +63,7 @@ struct supervised *keeper_find(struct keeper *keeper, const char *name)
 
 struct supervised *keeper_find_id(struct keeper *keeper, const char *id)
 {
-    list_for_each(pos, &keeper->containers)
-    {
+    list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
         if (strcmp(container->id, id) == 0)
@@ -139,8 +137,8 @@ static void write_zygote_file(struct keeper *keeper)
 void keeper_zygote_use(struct keeper *keeper)
 {
     keeper->has_zygote = true;
-    keeper->zygote_event = event_new(keeper->base, keeper->zygote.fd, EV_READ | EV_PERSIST,
-                                     zygote_readable, keeper);
+    keeper->zygote_event =
+        event_new(keeper->base, keeper->zygote.fd, EV_READ | EV_PERSIST, zygote_readable, keeper);
     keeper->zygote_death_event =
         event_new(keeper->base, keeper->zygote.pidfd, EV_READ, zygote_died, keeper);
     event_add(keeper->zygote_event, NULL);
@@ -204,10 +202,9 @@ static void flush_container(struct keeper *keeper, struct supervised *container)
 
 static void keeper_flush(struct keeper *keeper)
 {
-    list_for_each(pos, &keeper->containers)
+    list_for_each (pos, &keeper->containers)
         flush_container(keeper, container_of(pos, struct supervised, link));
-    list_for_each(pos, &keeper->clients)
-    {
+    list_for_each (pos, &keeper->clients) {
         struct client *client = container_of(pos, struct client, link);
 
         if (client->is_gone)
@@ -227,23 +224,33 @@ static bool is_idle(const struct keeper *keeper)
 {
     if (keeper->n_clients > 0 || keeper->is_adopting || !list_is_empty(&keeper->execs))
         return false;
-    list_for_each(pos, &keeper->containers)
-    {
+    list_for_each (pos, &keeper->containers) {
         if (!lifecycle_is_at_rest(&container_of(pos, struct supervised, link)->life))
             return false;
     }
     return true;
 }
 
+static void look_again(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context; /* the turn that this makes is all */
+}
+
 /* Under the lock that starters hold, so that nobody connects to a keeper that is leaving: who came
  * before is accepted and served. */
 static void try_to_end(struct keeper *keeper)
 {
+    static const struct timeval moment = {0, 100000};
     cleanup_fd int lock = -1;
     struct error err = ERROR_INIT;
 
-    if (keeper_lock(keeper->project_run_fd, FS_LOCK_TRY, &lock, &err) != 0)
-        return; /* a starter is at work, and will connect */
+    if (keeper_lock(keeper->project_run_fd, FS_LOCK_TRY, &lock, &err) != 0) {
+        /* A starter is at work, and will connect; if it is killed, nothing would wake us. */
+        event_base_once(keeper->base, -1, EV_TIMEOUT, look_again, NULL, &moment);
+        return;
+    }
     control_accept(keeper->listen_fd, EV_READ, keeper);
     if (keeper->n_clients > 0)
         return;
@@ -262,7 +269,7 @@ static void keeper_end(struct keeper *keeper)
 {
     struct error err = ERROR_INIT;
 
-    list_for_each(pos, &keeper->containers)
+    list_for_each (pos, &keeper->containers)
         supervised_free(container_of(pos, struct supervised, link));
     if (keeper->has_zygote) {
         event_free(keeper->zygote_event);
@@ -308,8 +315,7 @@ static int open_roots(struct keeper *keeper, struct error *err)
 {
     char *name;
 
-    keeper->place.state_fd =
-        open(keeper->place.state_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    keeper->place.state_fd = open(keeper->place.state_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     keeper->place.run_fd = open(keeper->place.run_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (keeper->place.state_fd < 0 || keeper->place.run_fd < 0)
         return error_sys(err, errno, "open \"%s\" and \"%s\"", keeper->place.state_root,
@@ -359,8 +365,8 @@ static int start_listening(struct keeper *keeper, struct error *err)
         renameat(keeper->project_run_fd, KEEPER_SOCKET ".new", keeper->project_run_fd,
                  KEEPER_SOCKET) < 0)
         return error_sys(err, errno, "listen on the keeper's socket");
-    keeper->listen_event = event_new(keeper->base, keeper->listen_fd, EV_READ | EV_PERSIST,
-                                     control_accept, keeper);
+    keeper->listen_event =
+        event_new(keeper->base, keeper->listen_fd, EV_READ | EV_PERSIST, control_accept, keeper);
     event_add(keeper->listen_event, NULL);
     return 0;
 }
@@ -390,7 +396,8 @@ static void be_a_supervisor(void)
     if (oom >= 0)
         (void)fs_write_all(oom, "-999", 4, &ignored); /* without privilege: as everybody */
     (void)umask(022);
-    (void)chdir("/");
+    if (chdir("/") < 0)
+        BUG();
     /* Small and steady beats fast here. */
     (void)mallopt(M_TOP_PAD, MALLOC_TOP_PAD);
     (void)mallopt(M_TRIM_THRESHOLD, 2 * MALLOC_TOP_PAD);

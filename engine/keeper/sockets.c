@@ -20,7 +20,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/keeper/supervisor.h"
 
-enum { REPLY_BYTES = 16 << 10 };
+enum { REPLY_BYTES = 8 << 10 };
 
 struct socket_watch {
     int fd;

@@ -151,8 +151,7 @@ int supervise_write_state(struct supervised *container, struct error *err)
 static void log_readable(evutil_socket_t fd, short what, void *context)
 {
     struct log_source *source = context;
-    struct supervised *container =
-        container_of(source, struct supervised, sources[source->stream]);
+    struct supervised *container = container_of(source, struct supervised, sources[source->stream]);
     struct error err = ERROR_INIT;
     int more = log_pump_run(container->keeper->pump, source, false, &err);
 
@@ -198,8 +197,8 @@ void supervise_watch_log(struct supervised *container, enum log_stream stream, i
         keeper_log("log of \"%s\": %s, continuing", container->name, err.text);
     if (!is_terminal && log_pump_recover(container->keeper->pump, source, &err) < 0)
         keeper_log("log of \"%s\": %s, continuing", container->name, err.text);
-    container->source_events[stream] = event_new(container->keeper->base, source->fd,
-                                                 EV_READ | EV_PERSIST | EV_ET, log_readable, source);
+    container->source_events[stream] = event_new(
+        container->keeper->base, source->fd, EV_READ | EV_PERSIST | EV_ET, log_readable, source);
     event_add(container->source_events[stream], NULL);
     /* Edge-triggered: what is in it already makes no edge. */
     event_active(container->source_events[stream], EV_READ, 0);
@@ -495,8 +494,7 @@ static void ask_exit_code(evutil_socket_t fd, short what, void *context)
         return;
     if (adopt_exit_code(container->pidfd, &exit_code) == 1 &&
         container->n_exit_polls++ < EXIT_POLLS_MAX) {
-        event_base_once(container->keeper->base, -1, EV_TIMEOUT, ask_exit_code, container,
-                        &moment);
+        event_base_once(container->keeper->base, -1, EV_TIMEOUT, ask_exit_code, container, &moment);
         return;
     }
     supervise_ended(container, exit_code);
@@ -508,8 +506,8 @@ void supervise_watch_pidfd(struct supervised *container)
         event_free(container->pidfd_event);
     container->is_orphan = true;
     container->n_exit_polls = 0;
-    container->pidfd_event = event_new(container->keeper->base, container->pidfd,
-                                       EV_READ, ask_exit_code, container);
+    container->pidfd_event =
+        event_new(container->keeper->base, container->pidfd, EV_READ, ask_exit_code, container);
     event_add(container->pidfd_event, NULL);
 }
 
@@ -529,8 +527,7 @@ void supervise_remove(struct supervised *container, bool with_volumes, struct er
     attach_detach(container, record.json ? &record : NULL);
     if (cgroup_remove(&keeper->layout, keeper->place.project, container->name, &one) < 0)
         error_gather(ret_failure, &one);
-    if (with_volumes &&
-        volume_remove_anonymous(keeper->place.state_fd, container->id, &one) < 0)
+    if (with_volumes && volume_remove_anonymous(keeper->place.state_fd, container->id, &one) < 0)
         error_gather(ret_failure, &one);
     if (container_record_remove(keeper->place.state_fd, container->id, container->name,
                                 keeper->place.project, &one) < 0)

@@ -85,17 +85,17 @@ struct supervised {
 
     struct lifecycle life;
     bool is_tainted, is_oom_killed;
-    struct error failure; /* why the last build or exec failed */
+    struct error failure;            /* why the last build or exec failed */
     int64_t started_ns, finished_ns; /* real time */
 
     pid_t pid; /* 0 = none */
     int pidfd;
     uint64_t start_ticks;
-    bool is_orphan;      /* not a child of our zygote: watched through pidfd_event */
+    bool is_orphan; /* not a child of our zygote: watched through pidfd_event */
     struct event *pidfd_event;
-    int n_exit_polls;    /* orphan: how often its exit code was asked for in vain */
-    uint64_t oom_count;  /* of the group, before this run */
-    bool has_to_forget;  /* the zygote still holds its end, which is not on disk yet */
+    int n_exit_polls;   /* orphan: how often its exit code was asked for in vain */
+    uint64_t oom_count; /* of the group, before this run */
+    bool has_to_forget; /* the zygote still holds its end, which is not on disk yet */
 
     int netns_fd;
     struct supervised_endpoint *endpoints;
@@ -116,8 +116,8 @@ struct supervised {
     struct list waiters;
     bool has_waiters_to_check;
     bool is_in_inventory;
-    bool is_dirty;        /* state.json is older than this */
-    bool has_news;        /* watchers have not been told */
+    bool is_dirty; /* state.json is older than this */
+    bool has_news; /* watchers have not been told */
 };
 
 /* ------------------------------------------------------------------ the keeper */
@@ -137,7 +137,7 @@ struct keeper {
     struct zygote zygote;
     bool has_zygote;
     struct event *zygote_event, *zygote_death_event;
-    int device_filter_fd; /* -1 = none, or not loaded */
+    int device_filter_fd;            /* -1 = none, or not loaded */
     const char *const *restart_argv; /* for the zygote: how to start our successor */
     bool is_adopting;                /* the inventory has not ended */
 
@@ -212,16 +212,16 @@ int volumes_open(struct keeper *keeper, struct arena *arena, const struct contai
 void control_accept(evutil_socket_t fd, short what, void *context);
 void client_send(struct client *client, json_t *message_take, const int *fds, size_t n_fds);
 void client_free(struct client *client);
-void control_news(struct supervised *container);           /* to all watchers */
-void control_settle(struct supervised *container);         /* answer the waiters it satisfies */
+void control_news(struct supervised *container);   /* to all watchers */
+void control_settle(struct supervised *container); /* answer the waiters it satisfies */
 void control_fail_waiters(struct supervised *container, const struct error *why);
 
 /* probe.c */
 int probe_new(struct supervised *container, const struct container_record *record,
               struct error *err);
 void probe_free(struct supervised *container);
-void probe_start(struct supervised *container);  /* it runs now */
-void probe_stop(struct supervised *container);   /* it has ended */
+void probe_start(struct supervised *container); /* it runs now */
+void probe_stop(struct supervised *container);  /* it has ended */
 void probe_adopt(struct supervised *container, enum health_status status, int streak);
 
 /* exec.c: processes besides the first. `done` is called once; then the exec is gone. */
