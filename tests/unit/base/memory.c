@@ -138,11 +138,12 @@ TEST(buf_reserve_and_commit_add_what_was_written)
 
 TEST(buf_is_terminated_when_nothing_follows_a_reserve)
 {
-    /* Memory that was used before: a fresh page would hide a missing end. */
-    char *dirty = x_alloc(100);
+    /* Memory that was used before: a fresh page would hide a missing end (128: what the buffer asks
+     * for). */
+    char *dirty = x_alloc(128);
     cleanup_buf struct buf buf = BUF_INIT;
 
-    memset(dirty, 'x', 100);
+    memset(dirty, 'x', 128);
     free(dirty);
     CHECK(buf_reserve(&buf, 99) != NULL);
     CHECK_TEXT(buf_text(&buf), "");
