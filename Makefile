@@ -169,7 +169,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
 	    $(MAIN_LIBS) $(WORKER_LIBS)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) build/fuzz -name '*.d' 2>/dev/null)
 
 # ---- checks --------------------------------------------------------------------------------------
 
@@ -209,13 +209,16 @@ format:  ## clang-format everything
 	clang-format -i $(FORMAT_FILES)
 
 FUZZ_SECONDS ?= 60
-FUZZ_LIB_SOURCES := $(foreach dir,$(ALL_DIRS),$(filter %.c,$(call folder_sources,$(dir))))
+FUZZ_LIB_SOURCES := $(foreach dir,$(ALL_DIRS),$(call folder_sources,$(dir)))
 FUZZ_FLAGS := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -O1 -g \
               -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_OBJECTS := $(FUZZ_LIB_SOURCES:%.c=build/fuzz/%.o)
+FUZZ_OBJECTS := $(patsubst %,build/fuzz/%.o,$(basename $(FUZZ_LIB_SOURCES)))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,$@)clang $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+build/fuzz/%.o: %.S $(if $(ZYGOTE_SOURCES),$(B)/berth-zygote)
+	@mkdir -p $(@D)
+	$(call say,$@)clang -I. -DZYGOTE_PATH='"$(B)/berth-zygote"' -c -o $@ $<
 build/fuzz/lib.a: $(FUZZ_OBJECTS)
 	@rm -f $@
 	$(call say,$@)$(AR) rcsD $@ $^

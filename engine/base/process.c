@@ -78,27 +78,36 @@ static int lift_fd(int fd, int floor)
     return fcntl(fd, F_DUPFD_CLOEXEC, floor);
 }
 
-/* @lifted has room for 3 + n_keep_fds. Everything from @floor up is closed by exec. */
-static int arrange_fds(const struct process_options *options, int *lifted, int floor)
+/* What goes to 0, 1, 2, 3 …; -1 = /dev/null. Asked before we open anything ourselves, or a closed
+ * stderr would be taken for open because our own pipe got its number. */
+static void sources_find(const struct process_options *options, int *ret_sources)
 {
     const int standard[FIRST_KEPT_FD] = {options->stdin_fd, options->stdout_fd, options->stderr_fd};
-    cleanup_fd int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; i < FIRST_KEPT_FD; i++) {
+        bool is_inherited = standard[i] < 0 && i != STDIN_FILENO && fcntl(i, F_GETFD) >= 0;
+
+        ret_sources[i] = is_inherited ? i : standard[i];
+    }
+    for (size_t i = 0; i < options->n_keep_fds; i++)
+        ret_sources[FIRST_KEPT_FD + i] = options->keep_fds[i];
+}
+
+/* sources[i] becomes i, for all below @floor; everything from @floor up is closed by exec. */
+static int arrange_fds(int *sources, int floor)
+{
+    /* Never closed here: its number may be one that is arranged below. exec closes it. */
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (null_fd < 0)
         return -1;
     for (int i = 0; i < floor; i++) {
-        int fd = i < FIRST_KEPT_FD ? standard[i] : options->keep_fds[i - FIRST_KEPT_FD];
-
-        if (fd < 0 && (i == STDIN_FILENO || fcntl(i, F_GETFD) < 0))
-            fd = null_fd;
-        else if (fd < 0)
-            fd = i; /* inherit */
-        lifted[i] = lift_fd(fd, floor);
-        if (lifted[i] < 0)
+        sources[i] = lift_fd(sources[i] < 0 ? null_fd : sources[i], floor);
+        if (sources[i] < 0)
             return -1;
     }
     for (int i = 0; i < floor; i++)
-        if (place_fd(lifted[i], i) < 0)
+        if (place_fd(sources[i], i) < 0)
             return -1;
     return close_range((unsigned)floor, ~0U, CLOSE_RANGE_CLOEXEC);
 }
@@ -112,7 +121,7 @@ static char *const *exec_vector(const char *const *vector)
     return plain;
 }
 
-static enum spawn_step child_run(const struct process_options *options, pid_t parent, int *lifted,
+static enum spawn_step child_run(const struct process_options *options, pid_t parent, int *sources,
                                  int *failure_fd, int exec_fd)
 {
     char *const *envp = options->envp ? exec_vector(options->envp) : environ;
@@ -129,7 +138,7 @@ static enum spawn_step child_run(const struct process_options *options, pid_t pa
     *failure_fd = lift_fd(*failure_fd, floor);
     if (exec_fd >= 0)
         exec_fd = lift_fd(exec_fd, floor);
-    if (*failure_fd < 0 || arrange_fds(options, lifted, floor) < 0)
+    if (*failure_fd < 0 || arrange_fds(sources, floor) < 0)
         return STEP_FDS;
 
     if (exec_fd >= 0)
@@ -139,12 +148,12 @@ static enum spawn_step child_run(const struct process_options *options, pid_t pa
     return STEP_EXEC;
 }
 
-static _Noreturn void child_main(const struct process_options *options, pid_t parent, int *lifted,
+static _Noreturn void child_main(const struct process_options *options, pid_t parent, int *sources,
                                  int failure_fd)
 {
     struct spawn_failure failure;
 
-    failure.step = child_run(options, parent, lifted, &failure_fd, options->exec_fd);
+    failure.step = child_run(options, parent, sources, &failure_fd, options->exec_fd);
     failure.errnum = errno;
     /* If even this fails, the parent sees exit code 127. */
     if (write(failure_fd, &failure, sizeof(failure)) < 0)
@@ -175,11 +184,13 @@ int process_spawn(const struct process_options *options, struct process *ret, st
 {
     cleanup_process struct process process = PROCESS_INIT;
     cleanup_fd int read_fd = -1, write_fd = -1;
-    cleanup_free int *lifted = x_alloc_array(FIRST_KEPT_FD + options->n_keep_fds, sizeof(*lifted));
+    cleanup_free int *sources =
+        x_alloc_array(FIRST_KEPT_FD + options->n_keep_fds, sizeof(*sources));
     struct clone_args args = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
     pid_t pid, parent = getpid();
     int pidfd = -1, pipe_fds[2];
 
+    sources_find(options, sources);
     args.pidfd = (uint64_t)(uintptr_t)&pidfd;
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return error_sys(err, errno, "run \"%s\": make a pipe", options->argv[0]);
@@ -190,7 +201,7 @@ int process_spawn(const struct process_options *options, struct process *ret, st
     if (pid < 0)
         return error_sys(err, errno, "run \"%s\": make a process", options->argv[0]);
     if (pid == 0)
-        child_main(options, parent, lifted, write_fd);
+        child_main(options, parent, sources, write_fd);
 
     process = (struct process){pid, pidfd};
     close(fd_take(&write_fd));

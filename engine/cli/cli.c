@@ -15,6 +15,7 @@
 #include "engine/cli/help.h"
 #include "engine/cli/parse.h"
 #include "engine/cli/terminal.h"
+#include "engine/cli/text.h"
 
 enum { EXIT_USAGE = 2, EXIT_CANCELLED = 130, COLUMNS_DEFAULT = 80 };
 
@@ -86,6 +87,15 @@ static int print_help(const struct cli_context *context, const struct cli_parsed
     return fs_write_all(STDOUT_FILENO, text.data, text.len, err);
 }
 
+/* "berth: text", and where to read more when the line itself was wrong. */
+static void print_error(const char *program, const char *path, struct error *err)
+{
+    text_clean(err->text, "\n\t");
+    fprintf(stderr, "%s: %s\n", program, err->text);
+    if (err->code == ERROR_USAGE)
+        fprintf(stderr, "%s --help tells more.\n", path);
+}
+
 int cli_run(struct cli_context *context, int argc, char **argv)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
@@ -94,8 +104,7 @@ int cli_run(struct cli_context *context, int argc, char **argv)
     int result;
 
     if (cli_parse(&arena, context->root, argc, argv, &parsed, &err) < 0) {
-        fprintf(stderr, "%s: %s\n%s --help tells more.\n", context->root->name, err.text,
-                parsed.path);
+        print_error(context->root->name, parsed.path, &err);
         return EXIT_USAGE;
     }
 
@@ -108,8 +117,6 @@ int cli_run(struct cli_context *context, int argc, char **argv)
     if (result >= 0)
         return result;
 
-    fprintf(stderr, "%s: %s\n", context->root->name, err.text);
-    if (err.code == ERROR_USAGE)
-        fprintf(stderr, "%s --help tells more.\n", parsed.path);
+    print_error(context->root->name, parsed.path, &err);
     return cli_exit_code(&err);
 }

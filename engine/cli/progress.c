@@ -16,8 +16,8 @@
 #include "engine/base/str.h"
 #include "engine/base/vec.h"
 #include "engine/cli/colour.h"
-#include "engine/cli/table.h"
 #include "engine/cli/terminal.h"
+#include "engine/cli/text.h"
 
 enum { COLUMNS_DEFAULT = 80, ROWS_DEFAULT = 24, LAST_FRAME_WAIT_MS = 200 };
 
@@ -81,9 +81,7 @@ static char *clean_copy(const char *text)
 {
     char *copy = x_strdup(text);
 
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
+    text_clean(copy, "");
     return copy;
 }
 

@@ -8,17 +8,9 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
+#include "engine/cli/text.h"
 
 enum { COLUMN_GAP = 3 };
-
-size_t text_columns(const char *text)
-{
-    size_t n = 0;
-
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80; /* continuation bytes take no room */
-    return n;
-}
 
 void table_init(struct table *table, struct arena *arena, const char *const *headings)
 {
@@ -46,9 +38,7 @@ void table_cell_coloured(struct table *table, enum colour colour, const char *te
 {
     char *copy = arena_strdup(table->arena, text ? text : "");
 
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    text_clean(copy, "");
     table_add(table, (struct table_cell){copy, colour});
 }
 

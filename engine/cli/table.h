@@ -42,6 +42,3 @@ void table_cell_printf(struct table *table, const char *fmt, ...)
 
 size_t table_rows(const struct table *table);
 void table_print(const struct table *table, struct buf *out, unsigned flags);
-
-/* Columns that UTF-8 text takes on a terminal: its code points. */
-size_t text_columns(const char *text);

@@ -123,6 +123,23 @@ TEST(descriptors_may_swap_places)
     CHECK_TEXT(buf_text(&out), "/dev/zero\n/dev/full\n");
 }
 
+TEST(closed_standard_descriptors_are_filled)
+{
+    struct process_options options = PROCESS_OPTIONS_INIT;
+    cleanup_buf struct buf out = BUF_INIT;
+    struct error err = ERROR_INIT;
+
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    CHECK_INT(run_shell(&options, "readlink /proc/$$/fd/0; readlink /proc/$$/fd/2 >&1", &out, &err),
+              0);
+    CHECK_CONTAINS(buf_text(&out), "/dev/null\n");
+    buf_clear(&out);
+    close(STDERR_FILENO);
+    CHECK_INT(run_shell(&options, "readlink /proc/$$/fd/2", &out, &err), 0);
+    CHECK_TEXT(buf_text(&out), "/dev/null\n");
+}
+
 TEST(signals_are_as_new_in_the_child)
 {
     struct process_options options = PROCESS_OPTIONS_INIT;

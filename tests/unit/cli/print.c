@@ -19,6 +19,7 @@
 #include "engine/cli/progress.h"
 #include "engine/cli/table.h"
 #include "engine/cli/terminal.h"
+#include "engine/cli/text.h"
 #include "engine/cli/walk.h"
 #include "tests/tap.h"
 
@@ -228,6 +229,16 @@ TEST(tables_align_by_columns_not_bytes)
     CHECK_TEXT(buf_text(&out), "NAME       STATUS    PORTS\n"
                                "w\xc3\xa4hb       running   80\n"
                                "database             a?[2Jb?\n");
+}
+
+TEST(control_characters_are_replaced_in_every_form)
+{
+    char text[] = "a\tb\033c\177d\xc2\x9b"
+                  "e\xc3\xa4\n";
+
+    text_clean(text, "\n");
+    CHECK_TEXT(text, "a?b?c?d??e\xc3\xa4\n");
+    CHECK_INT(text_columns("\xc3\xa4\xe2\x9c\x94z"), 3);
 }
 
 TEST(tables_can_have_colour_and_no_headings)
