@@ -16,7 +16,7 @@ TEST(a_circle_of_dependencies_is_named)
     };
     struct desired desired = {.project = "p", .containers = containers, .n_containers = 2};
     struct observed observed = OBSERVED_INIT;
-    struct plan_options options = up_options();
+    struct plan_options options = PLAN_OPTIONS_INIT;
     const struct plan *plan;
     struct error err = ERROR_INIT;
 
