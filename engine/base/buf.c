@@ -139,6 +139,7 @@ char *buf_reserve(struct buf *buf, size_t n)
         return NULL;
     }
     buf_grow(buf, n);
+    buf->data[buf->len] = '\0'; /* also if nothing is committed */
     return buf->data + buf->len;
 }
 
