@@ -48,26 +48,42 @@ static bool find_line(const struct source *source, struct span span, struct line
     return true;
 }
 
-/* The line with control bytes made visible as '?', and a caret below its column (in characters). */
+static size_t skip_characters(struct str line, size_t n)
+{
+    size_t i = 0;
+
+    while (i < line.len && n > 0) {
+        for (i++; i < line.len && ((unsigned char)line.data[i] & 0xc0) == 0x80;)
+            i++;
+        n--;
+    }
+    return i;
+}
+
+/* The line with control bytes made visible as '?', and a caret below its column (in characters).
+ * Of a long line, the part around the column. */
 static void print_excerpt(struct buf *out, struct str line, uint32_t column,
                           const struct palette *palette)
 {
+    size_t n_hidden = column > EXCERPT_MAX ? column - EXCERPT_MAX / 2 : 0;
+    size_t start = skip_characters(line, n_hidden);
+    size_t end;
     size_t n = 0;
-    size_t i = 0;
 
-    buf_add_text(out, "    ");
-    for (; i < line.len && i < EXCERPT_MAX && line.data[i] != '\r'; i++) {
+    line = (struct str){line.data + start, line.len - start};
+    end = skip_characters(line, EXCERPT_MAX);
+    buf_add_text(out, n_hidden > 0 ? "   …" : "    ");
+    for (size_t i = 0; i < end && line.data[i] != '\r'; i++) {
         unsigned char c = (unsigned char)line.data[i];
 
         buf_add_char(out, c == '\t' ? ' ' : (c < 0x20 || c == 0x7f ? '?' : line.data[i]));
         n += (c & 0xc0) != 0x80;
     }
-    while (i < line.len && ((unsigned char)line.data[i] & 0xc0) == 0x80) /* whole characters */
-        buf_add_char(out, line.data[i++]);
-    buf_add_char(out, '\n');
-    if (column == 0 || column > n + 1)
+    buf_add_text(out, end < line.len && line.data[end] != '\r' ? "…\n" : "\n");
+    if (column == 0 || column - n_hidden > n + 1)
         return;
-    buf_printf(out, "    %*s%s^%s\n", (int)(column - 1), "", palette->caret, palette->reset);
+    buf_printf(out, "    %*s%s^%s\n", (int)(column - n_hidden - 1), "", palette->caret,
+               palette->reset);
 }
 
 static void print_one(struct buf *out, const struct diagnostics *all,

@@ -146,9 +146,23 @@ static void add_environment(struct load *load, const struct pairs *more)
     load->environment = joined;
 }
 
+/* In a list where the first definition holds. */
+static const char *find_in_pairs(const void *context, struct str name)
+{
+    const struct pairs *pairs = context;
+
+    for (size_t i = 0; i < pairs->n; i++) {
+        if (str_is(name, pairs->items[i].name))
+            return pairs->items[i].value;
+    }
+    return NULL;
+}
+
 static int add_env_file(struct load *load, const char *path, enum load_presence presence,
                         struct pairs *into)
 {
+    struct variables earlier = {.find = find_in_pairs, .context = into};
+    struct dotenv_scope scope = {.outer = &load->variables, .earlier = &earlier};
     struct dotenv parsed = {0};
     struct pairs grown;
     uint32_t source;
@@ -157,7 +171,7 @@ static int add_env_file(struct load *load, const char *path, enum load_presence 
     result = load_source(load, path, DOTENV_FILE_MAX, presence, (struct span){0}, &source);
     if (result != 0)
         return result;
-    if (dotenv_parse(&load->report, source, DOTENV_COMPOSE, &load->variables, &parsed) < 0)
+    if (dotenv_parse(&load->report, source, DOTENV_COMPOSE, &scope, &parsed) < 0)
         return -1;
     /* later definitions first, because the first wins */
     grown.items = arena_new_array(load->arena, struct pair, into->n + parsed.n + 1);

@@ -16,7 +16,7 @@ struct reader {
     struct report *report;
     struct arena *arena;
     uint32_t file;
-    const struct variables *variables;
+    const struct dotenv_scope *scope;
     struct str rest;
     uint32_t line;
     VEC(struct dotenv_entry) entries;
@@ -76,12 +76,15 @@ static void skip_line(struct reader *reader)
 static const char *find_defined(const void *context, struct str name)
 {
     const struct reader *reader = context;
-    const char *value = reader->variables->find(reader->variables->context, name);
+    const struct dotenv_scope *scope = reader->scope;
+    const char *value = scope->outer->find(scope->outer->context, name);
 
     for (size_t i = reader->entries.n; i > 0 && !value; i--) {
         if (str_is(name, reader->entries.items[i - 1].name))
             value = reader->entries.items[i - 1].value;
     }
+    if (!value)
+        value = scope->earlier->find(scope->earlier->context, name);
     return value;
 }
 
@@ -354,13 +357,13 @@ static int read_lines(struct reader *reader, enum dotenv_format format)
 }
 
 int dotenv_parse(struct report *report, uint32_t file, enum dotenv_format format,
-                 const struct variables *variables, struct dotenv *ret)
+                 const struct dotenv_scope *scope, struct dotenv *ret)
 {
     struct reader reader = {
         .report = report,
         .arena = report->arena,
         .file = file,
-        .variables = variables,
+        .scope = scope,
         .rest = report->sources.items[file].text,
         .line = 1,
     };

@@ -26,7 +26,13 @@ struct dotenv {
     size_t n;
 };
 
-/* Parse source number `file` of the report. Values see `variables` first, then what the file
- * defined before. Errors are reported with their line; returns -1 after the first. */
+/* Whom values see, in this order: `outer`, what the file defined before, `earlier` files. */
+struct dotenv_scope {
+    const struct variables *outer;
+    const struct variables *earlier;
+};
+
+/* Parse source number `file` of the report. Errors are reported with their line; returns -1 after
+ * the first. */
 int dotenv_parse(struct report *report, uint32_t file, enum dotenv_format format,
-                 const struct variables *variables, struct dotenv *ret);
+                 const struct dotenv_scope *scope, struct dotenv *ret);

@@ -36,22 +36,41 @@ static bool is_ambiguous(struct str text)
     return n == text.len && (memchr(text.data, ':', text.len) || memchr(text.data, '-', text.len));
 }
 
-static bool has_special(struct str text)
+/* The character at the front and its length; 0xfffd for a byte that is no UTF-8. */
+static uint32_t first_character(struct str text, size_t *ret_len)
 {
     const unsigned char *data = (const unsigned char *)text.data;
+    size_t n = data[0] < 0xc2 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
+    uint32_t value = n == 1 ? data[0] : data[0] & (0x7fU >> n);
 
-    for (size_t i = 0; i < text.len; i++) {
-        if ((data[i] < 0x20 && data[i] != '\n') || data[i] == 0x7f)
+    *ret_len = 1;
+    if (n > text.len || data[0] > 0xf4 || (n == 1 && data[0] >= 0x80))
+        return 0xfffd;
+    for (size_t i = 1; i < n; i++) {
+        if ((data[i] & 0xc0) != 0x80)
+            return 0xfffd;
+        value = (value << 6) | (data[i] & 0x3fU);
+    }
+    *ret_len = n;
+    return value >= 0xd800 && value <= 0xdfff ? 0xfffd : value;
+}
+
+/* What YAML does not take as it is, or takes for the end of a line. */
+static bool is_special(uint32_t character)
+{
+    return (character < 0x20 && character != '\n') || (character >= 0x7f && character < 0xa0) ||
+           character == 0x2028 || character == 0x2029 || character == 0xfeff ||
+           (character >= 0xfffd && character <= 0xffff);
+}
+
+static bool has_special(struct str text)
+{
+    while (text.len > 0) {
+        size_t len;
+
+        if (is_special(first_character(text, &len)))
             return true;
-        if (data[i] == 0xc2 && i + 1 < text.len && data[i + 1] < 0xa0) /* U+0080 … U+009F */
-            return true;
-        if (data[i] == 0xe2 && i + 2 < text.len && data[i + 1] == 0x80 &&
-            (data[i + 2] == 0xa8 || data[i + 2] == 0xa9)) /* line and paragraph separators */
-            return true;
-        if (data[i] == 0xef) /* byte order marks and their like */
-            return true;
-        if (data[i] >= 0xf5 || data[i] == 0xc0 || data[i] == 0xc1)
-            return true;
+        text = (struct str){text.data + len, text.len - len};
     }
     return false;
 }
@@ -101,23 +120,23 @@ static enum style style_of(struct str text)
 static void print_escaped(struct buf *out, struct str text)
 {
     buf_add_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
+    while (text.len > 0) {
+        size_t len;
+        uint32_t c = first_character(text, &len);
 
         if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
+            buf_printf(out, "\\%c", (char)c);
         else if (c == '\n')
             buf_add_text(out, "\\n");
         else if (c == '\t')
             buf_add_text(out, "\\t");
         else if (c == '\r')
             buf_add_text(out, "\\r");
-        else if (c < 0x20 || c == 0x7f)
+        else if (is_special(c))
             buf_printf(out, "\\u%04x", c);
-        else if (c == 0xc2 && i + 1 < text.len && (unsigned char)text.data[i + 1] < 0xa0)
-            buf_printf(out, "\\u%04x", (unsigned char)text.data[++i]);
         else
-            buf_add_char(out, (char)c);
+            buf_add(out, text.data, len);
+        text = (struct str){text.data + len, text.len - len};
     }
     buf_add_char(out, '"');
 }

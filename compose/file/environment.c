@@ -22,14 +22,21 @@ struct collector {
     VEC(struct variable) variables;
 };
 
-/* The project's environment, then the service's own, then what was read so far. */
-static const char *find_variable(const void *context, struct str name)
+/* The project's environment, then the service's own. */
+static const char *find_outer(const void *context, struct str name)
 {
     const struct collector *collector = context;
     const char *value = variables_find_sorted(&collector->load->environment, name);
 
-    if (!value)
-        value = variables_find_sorted(&collector->service->environment, name);
+    return value ? value : variables_find_sorted(&collector->service->environment, name);
+}
+
+/* What earlier env files defined; the last definition holds. */
+static const char *find_earlier(const void *context, struct str name)
+{
+    const struct collector *collector = context;
+    const char *value = NULL;
+
     for (size_t i = collector->variables.n; i > 0 && !value; i--) {
         if (str_is(name, collector->variables.items[i - 1].name))
             value = collector->variables.items[i - 1].value;
@@ -47,7 +54,9 @@ static void add(struct collector *collector, const char *name, const char *value
 static void read_env_file(struct collector *collector, const struct env_file *file)
 {
     struct load *load = collector->load;
-    struct variables variables = {.find = find_variable, .context = collector};
+    struct variables outer = {.find = find_outer, .context = collector};
+    struct variables earlier = {.find = find_earlier, .context = collector};
+    struct dotenv_scope scope = {.outer = &outer, .earlier = &earlier};
     struct dotenv parsed = {0};
     uint32_t source;
     int result = load_source(load, file->path, DOTENV_FILE_MAX, LOAD_OPTIONAL, file->span, &source);
@@ -58,7 +67,7 @@ static void read_env_file(struct collector *collector, const struct env_file *fi
                      "service \"%s\": env file %s not found", collector->service->name, file->path);
     if (result != 0)
         return;
-    if (dotenv_parse(&load->report, source, file->format ? DOTENV_RAW : DOTENV_COMPOSE, &variables,
+    if (dotenv_parse(&load->report, source, file->format ? DOTENV_RAW : DOTENV_COMPOSE, &scope,
                      &parsed) < 0)
         return;
     for (size_t i = 0; i < parsed.n; i++) {

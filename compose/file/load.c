@@ -131,18 +131,12 @@ static int narrow(struct load *load, const struct project *whole, struct project
 {
     unsigned flags = load->options->flags;
     const struct project *selected = NULL;
-    struct strings all = {.items =
-                              arena_new_array(load->arena, const char *, whole->n_services + 1)};
 
-    for (size_t i = 0; i < whole->n_services; i++)
-        all.items[all.n++] = whole->services[i].name;
     if (project_select(load->arena, whole, &load->options->services,
                        (flags & PROJECT_WITH_DEPENDENCIES) != 0, &selected, err) < 0)
         return -1;
-    if ((flags & PROJECT_KEEP_ALL || load->options->services.n == 0) &&
-        project_select(load->arena, whole, &all, false, &selected, err) < 0)
-        return -1;
-    *ret = arena_memdup(load->arena, selected, sizeof(*selected));
+    *ret = arena_memdup(load->arena, flags & PROJECT_KEEP_ALL ? whole : selected, sizeof(*whole));
+    select_used(load->arena, *ret);
     if (flags & PROJECT_ALL_RESOURCES) {
         (*ret)->networks = whole->networks;
         (*ret)->n_networks = whole->n_networks;

@@ -80,8 +80,9 @@ void normalise_model(struct load *load, struct model *model);
  * sorted (select.c). */
 void select_profiles(struct load *load, struct model *model, struct strings *ret_profiles,
                      size_t *ret_n_enabled);
-/* Drop networks and volumes that no enabled service uses (select.c). */
-void select_used_resources(struct project *project);
+/* Drop networks, volumes and optional edges that lead nowhere from the enabled services (select.c).
+ */
+void select_used(struct arena *arena, struct project *project);
 
 /* References, cycles, contradictions among the enabled services (consistency.c). */
 void consistency_check(struct load *load, const struct project *project);

@@ -154,8 +154,44 @@ const char *report_did_you_mean(const struct report *report, const char *name,
     return nearest ? arena_printf(report->arena, "did you mean \"%s\"?", nearest) : NULL;
 }
 
-struct diagnostics report_finish(const struct report *report)
+struct ranked {
+    struct diagnostic diagnostic;
+    size_t order;
+};
+
+static int compare_places(const void *a, const void *b)
 {
+    const struct ranked *left = a;
+    const struct ranked *right = b;
+    const struct span *first = &left->diagnostic.span;
+    const struct span *second = &right->diagnostic.span;
+    bool is_placed = first->line > 0 && second->line > 0;
+
+    if ((first->line > 0) != (second->line > 0))
+        return first->line > 0 ? 1 : -1;
+    if (is_placed && first->file != second->file)
+        return first->file < second->file ? -1 : 1;
+    if (is_placed && first->line != second->line)
+        return first->line < second->line ? -1 : 1;
+    if (is_placed && first->column != second->column)
+        return first->column < second->column ? -1 : 1;
+    return left->order < right->order ? -1 : 1;
+}
+
+static void sort_by_place(struct report *report)
+{
+    struct ranked *ranked = arena_new_array(report->arena, struct ranked, report->items.n + 1);
+
+    for (size_t i = 0; i < report->items.n; i++)
+        ranked[i] = (struct ranked){.diagnostic = report->items.items[i], .order = i};
+    qsort(ranked, report->items.n, sizeof(ranked[0]), compare_places);
+    for (size_t i = 0; i < report->items.n; i++)
+        report->items.items[i] = ranked[i].diagnostic;
+}
+
+struct diagnostics report_finish(struct report *report)
+{
+    sort_by_place(report);
     return (struct diagnostics){
         .items = vec_to_arena(&report->items, report->arena),
         .n = report->items.n,

@@ -54,7 +54,7 @@ const char *report_subject(const struct report *report);
 const char *report_did_you_mean(const struct report *report, const char *name,
                                 const char *const *names, size_t n_names);
 
-/* What was collected, copied into the arena. */
-struct diagnostics report_finish(const struct report *report);
+/* What was collected, in the order of the files, copied into the arena. */
+struct diagnostics report_finish(struct report *report);
 /* "compose.yaml: 3 errors", "compose.yaml:3:4: message" for one. Always returns -1. */
 int report_fail(const struct report *report, struct error *err);

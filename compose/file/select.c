@@ -106,21 +106,50 @@ static bool uses_volume(const struct project *project, const char *key)
     return false;
 }
 
-void select_used_resources(struct project *project)
+/* Edges to services that are not here are gone. */
+static void drop_edges(struct arena *arena, struct project *project)
 {
-    size_t n = 0;
+    struct service *services =
+        arena_memdup(arena, project->services, project->n_services * sizeof(struct service));
 
+    for (size_t i = 0; i < project->n_services; i++) {
+        struct service *service = &services[i];
+        struct service_dependency *kept =
+            arena_new_array(arena, struct service_dependency, service->n_depends_on + 1);
+        size_t n = 0;
+
+        for (size_t k = 0; k < service->n_depends_on; k++) {
+            if (project_find_service(project, service->depends_on[k].service))
+                kept[n++] = service->depends_on[k];
+        }
+        service->depends_on = kept;
+        service->n_depends_on = n;
+    }
+    project->services = services;
+}
+
+void select_used(struct arena *arena, struct project *project)
+{
+    struct network *networks =
+        arena_memdup(arena, project->networks, project->n_networks * sizeof(struct network));
+    struct volume *volumes =
+        arena_memdup(arena, project->volumes, project->n_volumes * sizeof(struct volume));
+    size_t n_networks = 0;
+    size_t n_volumes = 0;
+
+    drop_edges(arena, project);
     for (size_t i = 0; i < project->n_networks; i++) {
         if (uses_network(project, project->networks[i].key))
-            project->networks[n++] = project->networks[i];
+            networks[n_networks++] = project->networks[i];
     }
-    project->n_networks = n;
-    n = 0;
     for (size_t i = 0; i < project->n_volumes; i++) {
         if (uses_volume(project, project->volumes[i].key))
-            project->volumes[n++] = project->volumes[i];
+            volumes[n_volumes++] = project->volumes[i];
     }
-    project->n_volumes = n;
+    project->networks = networks;
+    project->n_networks = n_networks;
+    project->volumes = volumes;
+    project->n_volumes = n_volumes;
 }
 
 /* ---- names ------------------------------------------------------------------------------------
@@ -178,24 +207,6 @@ static void mark(const struct project *project, size_t index, bool with_dependen
     }
 }
 
-/* Edges to services that are not here are gone. */
-static void drop_edges(struct arena *arena, struct project *project)
-{
-    for (size_t i = 0; i < project->n_services; i++) {
-        struct service *service = &project->services[i];
-        struct service_dependency *kept =
-            arena_new_array(arena, struct service_dependency, service->n_depends_on + 1);
-        size_t n = 0;
-
-        for (size_t k = 0; k < service->n_depends_on; k++) {
-            if (project_find_service(project, service->depends_on[k].service))
-                kept[n++] = service->depends_on[k];
-        }
-        service->depends_on = kept;
-        service->n_depends_on = n;
-    }
-}
-
 static int compare_services(const void *a, const void *b)
 {
     return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
@@ -222,12 +233,7 @@ static struct project *keep_marked(struct arena *arena, const struct project *pr
             project->disabled_services[i];
     qsort(selected->disabled_services, selected->n_disabled_services,
           sizeof(selected->disabled_services[0]), compare_services);
-    selected->networks =
-        arena_memdup(arena, project->networks, project->n_networks * sizeof(struct network));
-    selected->volumes =
-        arena_memdup(arena, project->volumes, project->n_volumes * sizeof(struct volume));
-    drop_edges(arena, selected);
-    select_used_resources(selected);
+    select_used(arena, selected);
     return selected;
 }
 

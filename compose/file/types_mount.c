@@ -172,11 +172,13 @@ static struct node *mounts_canonical(struct load *load, const struct field *fiel
         report_enter_index(&load->report, i);
         if (!node_is_text(item))
             node_add(list, NULL, item->span, item);
-        else if (parse_short(item->text, &mount, &error) < 0)
+        else if (parse_short(item->text, &mount, &error) == 0)
+            node_add(list, NULL, item->span, long_mount(load, &mount, item->span));
+        else { /* stays, so that the others keep their index; binding passes over it */
             report_error(&load->report, item->span, NULL, "%s: %s", report_path(&load->report),
                          error.text);
-        else
-            node_add(list, NULL, item->span, long_mount(load, &mount, item->span));
+            node_add(list, NULL, item->span, item);
+        }
         report_leave(&load->report);
     }
     return list;
@@ -247,6 +249,8 @@ static void mounts_decode(struct load *load, const struct field *field, const st
         const struct node *item = node->entries[i].value;
         struct service_mount *mount = &service->volumes[service->n_volumes];
 
+        if (node_is_text(item))
+            continue; /* reported as a short form */
         report_enter_index(&load->report, i);
         if (item->kind != NODE_MAP) {
             wrong_type(load, item, "a string or mapping");

@@ -343,7 +343,8 @@ static void decode_ulimit(struct load *load, const struct field *field,
             report_error(&load->report, entry->span, NULL, "%s: missing property \"%s\"",
                          report_path(&load->report), halves[i]);
     }
-    if (limit->hard >= 0 && (limit->soft > limit->hard || limit->soft < 0))
+    if (node_get(entry->value, "hard") && node_get(entry->value, "soft") && limit->hard >= 0 &&
+        (limit->soft > limit->hard || limit->soft < 0))
         report_error(&load->report, entry->span, NULL, "%s: soft limit above the hard limit",
                      report_path(&load->report));
 }

@@ -147,30 +147,31 @@ static struct node *long_port(struct load *load, const struct short_port *port, 
     return map;
 }
 
-/* An item as entries of the long list. What can't be parsed is reported here, and dropped. */
+/* An item as entries of the long list. A short form that can't be parsed is reported and stays;
+ * binding passes over it. */
 static void add_long(struct load *load, const struct node *item, size_t index,
                      struct node_entry **entries, size_t *n, size_t *capacity)
 {
     struct short_port port = {0};
     struct error error = ERROR_INIT;
+    bool is_short = item->kind == NODE_SCALAR;
     unsigned n_ports = 1;
 
-    if (item->kind == NODE_SCALAR) {
-        if (parse_short(item->text, &port, &error) < 0) {
-            report_enter_index(&load->report, index);
-            report_error(&load->report, item->span, NULL, "%s: %s", report_path(&load->report),
-                         error.text);
-            report_leave(&load->report);
-            return;
-        }
-        n_ports = port.target.last - port.target.first + 1U;
+    if (is_short && parse_short(item->text, &port, &error) < 0) {
+        report_enter_index(&load->report, index);
+        report_error(&load->report, item->span, NULL, "%s: %s", report_path(&load->report),
+                     error.text);
+        report_leave(&load->report);
+        is_short = false;
     }
+    if (is_short)
+        n_ports = port.target.last - port.target.first + 1U;
     for (unsigned i = 0; i < n_ports; i++) {
         if (*n == *capacity)
             *entries = vec_grow(*entries, capacity, *n + 1, sizeof(**entries));
         (*entries)[(*n)++] = (struct node_entry){
             .span = item->span,
-            .value = item->kind == NODE_SCALAR ? long_port(load, &port, i, item->span) : item,
+            .value = is_short ? long_port(load, &port, i, item->span) : item,
         };
     }
 }
@@ -240,6 +241,8 @@ static void ports_decode(struct load *load, const struct field *field, const str
         const struct node *item = node->entries[i].value;
         struct service_port *port = &service->ports[service->n_ports];
 
+        if (item->kind == NODE_SCALAR && (item->type == NODE_TEXT || item->type == NODE_INT))
+            continue; /* reported as a short form */
         report_enter_index(&load->report, i);
         if (item->kind != NODE_MAP) {
             wrong_type(load, item, "a number, string or mapping");

@@ -435,14 +435,15 @@ const struct field_type type_bytes = {.decode = bytes_decode, .encode = bytes_en
 static void duration_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
 {
-    const char *text = node->kind == NODE_SCALAR && node->type == NODE_INT && node->text[0] == '0'
-                           ? node->text
-                           : want_text(load, node);
+    bool is_number = node->kind == NODE_SCALAR && node->type == NODE_INT;
+    const char *text = node_is_text(node) || is_number ? node->text : NULL;
     struct error error = ERROR_INIT;
     int64_t value;
 
-    if (!text)
+    if (!text) {
+        wrong_type(load, node, "a duration");
         return;
+    }
     if (parse_duration_ns(str_from(text), &value, &error) < 0)
         report_error(&load->report, node->span, "write it as 500ms, 30s or 1m30s", "%s: %s",
                      report_path(&load->report), error.text);
@@ -496,8 +497,7 @@ static void file_mode_decode(struct load *load, const struct field *field, const
     } else if (want_int(load, node, 0, INT64_MAX, &value) < 0) {
         return;
     } else if (node->text[0] != '0') {
-        report_warning(&load->report, node->span,
-                       arena_printf(load->arena, "write it in quotes, or as 0%s", node->text),
+        report_warning(&load->report, node->span, "write it in quotes",
                        "%s: %s is a decimal number, octal %llo", report_path(&load->report),
                        node->text, (unsigned long long)value);
     }
