@@ -20,6 +20,7 @@ static const struct {
 } field_classes[] = {
     {"image", FIELD_INERT}, /* another name for the same image_id */
     {"health", FIELD_LIVE},
+    {"labels.com.docker.compose", FIELD_INERT}, /* where the files lie, what depends on what */
     {"labels", FIELD_LIVE},
     {"memory_bytes", FIELD_LIVE},
     {"nano_cpus", FIELD_LIVE},

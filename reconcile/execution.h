@@ -3,7 +3,6 @@
 /* The state of one walk over a plan. Private to reconcile; execute.c walks, execute_op.c acts. */
 
 #include "engine/base/error.h"
-#include "engine/base/error.h"
 #include "engine/base/vec.h"
 #include "reconcile/journal.h"
 #include "reconcile/reconcile.h"

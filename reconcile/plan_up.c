@@ -20,6 +20,18 @@ static void slot_decide(struct planner *planner, struct slot *slot, enum slot_ac
     slot->n_reasons = 1;
 }
 
+/* In front of those it has: what forces a stop says so first. */
+static void slot_add_reason(struct planner *planner, struct slot *slot, struct reason reason)
+{
+    struct reason *reasons = arena_new_array(planner->arena, struct reason, slot->n_reasons + 1);
+
+    reasons[0] = reason;
+    if (slot->n_reasons > 0)
+        memcpy(reasons + 1, slot->reasons, slot->n_reasons * sizeof(*reasons));
+    slot->reasons = reasons;
+    slot->n_reasons++;
+}
+
 static size_t image_index(const struct planner *planner, const char *reference)
 {
     for (size_t i = 0; i < planner->want->n_images; i++) {
@@ -134,20 +146,23 @@ static void decide_restarts(struct planner *planner)
     for (size_t i = 0; i < planner->want->n_containers; i++) {
         struct slot *slot = &planner->slots[planner->order[i]];
 
-        for (size_t j = 0; j < i && slot->action == SLOT_KEEP; j++) {
+        bool stays = slot->action == SLOT_KEEP || slot->action == SLOT_UPDATE;
+
+        for (size_t j = 0; j < i && stays && !slot->restarts; j++) {
             const struct slot *other = &planner->slots[planner->order[j]];
             const struct desired_dependency *dependency = slot_dependency(slot, other);
-            bool other_goes = other->action == SLOT_REPLACE || other->action == SLOT_RESTART;
+            bool other_goes = other->action == SLOT_REPLACE || other->restarts;
 
             if (!dependency || !dependency->restart || !other_goes || planner->options->no_deps ||
                 !container_is_running(slot->have))
                 continue;
-            slot_decide(planner, slot, SLOT_RESTART,
-                        (struct reason){.kind = REASON_DEPENDENCY,
-                                        .text = arena_printf(planner->arena,
-                                                             "%s is replaced (restart: true)",
-                                                             dependency->service),
-                                        .span = dependency->span});
+            slot->restarts = true;
+            slot_add_reason(planner, slot,
+                            (struct reason){.kind = REASON_DEPENDENCY,
+                                            .text = arena_printf(planner->arena,
+                                                                 "%s is replaced (restart: true)",
+                                                                 dependency->service),
+                                            .span = dependency->span});
         }
     }
 }
@@ -366,7 +381,7 @@ static void add_volumes(struct planner *planner)
 
 static bool goes_down_first(const struct slot *slot)
 {
-    return slot->action == SLOT_REPLACE || slot->action == SLOT_RESTART ||
+    return slot->action == SLOT_REPLACE || slot->restarts ||
            (slot->action == SLOT_START && slot->have->status == CONTAINER_STOPPING);
 }
 
@@ -455,8 +470,10 @@ static void add_container(struct planner *planner, struct slot *slot)
 
     switch (slot->action) {
     case SLOT_KEEP:
-        planner->n_unchanged++;
-        return;
+        if (!slot->restarts)
+            planner->n_unchanged++;
+        starts = starts && slot->restarts;
+        break;
     case SLOT_CREATE:
     case SLOT_REPLACE:
         create_edges(planner, slot, &after);
@@ -466,10 +483,9 @@ static void add_container(struct planner *planner, struct slot *slot)
     case SLOT_UPDATE:
         node.kind = OP_CONTAINER_UPDATE;
         slot->update = planner_add(planner, node, &after);
-        starts = starts && needs_start(slot);
+        starts = starts && (slot->restarts || needs_start(slot));
         break;
     case SLOT_START:
-    case SLOT_RESTART:
         break;
     }
     if (starts)

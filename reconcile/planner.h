@@ -16,7 +16,6 @@ enum slot_action {
     SLOT_REPLACE, /* stop, remove, create, start */
     SLOT_UPDATE,  /* live fields change */
     SLOT_START,   /* exists, does not run */
-    SLOT_RESTART, /* stop and start the same container */
 };
 
 /* A desired container, what exists of it, and the nodes made for it so far. */
@@ -25,7 +24,8 @@ struct slot {
     const struct observed_container *have; /* NULL = absent */
     const struct container_spec *spec;     /* want->spec with the image id filled in */
     enum slot_action action;
-    bool is_job; /* someone waits for its successful end */
+    bool restarts; /* stopped and started besides: a dependency goes (restart: true) */
+    bool is_job;   /* someone waits for its successful end */
     const struct reason *reasons;
     size_t n_reasons;
     int stop, remove, create, update, start, healthy, exited; /* node indexes or NO_NODE */
