@@ -15,7 +15,6 @@
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
-#include "engine/base/sha256.h"
 #include "engine/base/vec.h"
 #include "reconcile/desired.h"
 
@@ -202,33 +201,18 @@ static struct field_origins service_origins(struct lowering *lowering,
 /* ---- mounts
  * ----------------------------------------------------------------------------------------- */
 
-static const char *anonymous_volume_name(struct lowering *lowering, const char *container,
-                                         const char *target)
-{
-    cleanup_sha256 struct sha256 hash = SHA256_INIT;
-    char hex[SHA256_HEX_SIZE];
-
-    sha256_init(&hash);
-    sha256_add_text(&hash, "anonymous volume");
-    sha256_add_text(&hash, container);
-    sha256_add_text(&hash, target);
-    sha256_end_hex(&hash, hex);
-    return arena_strdup(lowering->arena, hex);
-}
-
-static const char *volume_name(struct lowering *lowering, const struct service_mount *mount,
-                               const char *container)
+/* NULL stays NULL: the engine names anonymous volumes after container and target. */
+static const char *volume_name(struct lowering *lowering, const struct service_mount *mount)
 {
     const struct volume *volume;
 
     if (!mount->source)
-        return anonymous_volume_name(lowering, container, mount->target);
+        return NULL;
     volume = project_find_volume(lowering->project, mount->source);
     return volume ? volume->name : mount->source;
 }
 
-static struct mount_spec lower_mount(struct lowering *lowering, const struct service_mount *mount,
-                                     const char *container)
+static struct mount_spec lower_mount(struct lowering *lowering, const struct service_mount *mount)
 {
     static const enum mount_kind kinds[] = {
         [SERVICE_MOUNT_BIND] = MOUNT_BIND,
@@ -248,7 +232,7 @@ static struct mount_spec lower_mount(struct lowering *lowering, const struct ser
     };
 
     if (mount->type == SERVICE_MOUNT_VOLUME)
-        spec.source = volume_name(lowering, mount, container);
+        spec.source = volume_name(lowering, mount);
     return spec;
 }
 
@@ -258,7 +242,7 @@ static void lower_mounts(struct lowering *lowering, const struct service *servic
     spec->n_mounts = service->n_volumes + service->tmpfs.n;
     spec->mounts = arena_new_array(lowering->arena, struct mount_spec, spec->n_mounts);
     for (size_t i = 0; i < service->n_volumes; i++)
-        spec->mounts[i] = lower_mount(lowering, &service->volumes[i], spec->name);
+        spec->mounts[i] = lower_mount(lowering, &service->volumes[i]);
     for (size_t i = 0; i < service->tmpfs.n; i++) {
         struct str target, options;
         bool has_options = str_cut(str_from(service->tmpfs.items[i]), ':', &target, &options);

@@ -50,7 +50,8 @@ enum mount_kind { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS };
 
 struct mount_spec {
     enum mount_kind kind;
-    const char *source; /* bind: absolute host path; volume: engine volume name; tmpfs: NULL */
+    const char *source; /* bind: absolute host path; volume: its name, NULL = anonymous: named after
+                         container and target; tmpfs: NULL */
     const char *target; /* absolute path in the container */
     bool read_only;
     bool create_source;      /* bind: make a missing source directory (Compose short form) */
