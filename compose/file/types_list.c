@@ -5,8 +5,8 @@
 
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/shell_words.h"
 #include "compose/file/types.h"
-#include "compose/file/words.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
@@ -296,7 +296,7 @@ static void split_command(struct load *load, const struct node *node,
     struct error error = ERROR_INIT;
     char stopped;
 
-    if (words_split(load->arena, node->text, &command->argv, &stopped, &error) < 0)
+    if (shell_words_split(load->arena, node->text, &command->argv, &stopped, &error) < 0)
         report_error(&load->report, node->span, "write it as a list, one item per argument",
                      "%s: %s", report_path(&load->report), error.text);
     else if (stopped)

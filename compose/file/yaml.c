@@ -298,22 +298,27 @@ static struct node *apply_merges(struct reader *reader, const struct node *map)
 
 /* ---- collections ----------------------------------------------------------------------------- */
 
-static void check_duplicates(struct reader *reader, const struct node *map)
+/* Every double is an error; the map goes on without it, so that the tables see each key once. */
+static struct node *refuse_duplicates(struct reader *reader, struct node *map)
 {
     struct node_index index;
+    bool has_double = false;
 
     if (map->n < 2)
-        return;
+        return map;
     index = node_index_make(reader->arena, map);
     for (size_t i = 1; i < index.n; i++) {
         const struct node_entry *first = index.sorted[i - 1];
         const struct node_entry *second = index.sorted[i];
 
-        if (strcmp(first->key, second->key) == 0)
-            report_error(reader->report, second->span, NULL,
-                         "mapping key \"%s\" already defined at line %u", second->key,
-                         first->span.line);
+        if (strcmp(first->key, second->key) != 0)
+            continue;
+        has_double = true;
+        report_error(reader->report, second->span, NULL,
+                     "mapping key \"%s\" already defined at line %u", second->key,
+                     first->span.line);
     }
+    return has_double ? keep_first(reader, map) : map;
 }
 
 static void open_collection(struct reader *reader, enum node_kind kind, yaml_mark_t mark,
@@ -354,7 +359,7 @@ static void close_collection(struct reader *reader)
     }
     reader->entries.n = frame.first;
     if (frame.kind == NODE_MAP)
-        check_duplicates(reader, node);
+        node = refuse_duplicates(reader, node);
     if (frame.has_merge)
         node = apply_merges(reader, node);
     node->tag = frame.tag;

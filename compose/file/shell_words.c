@@ -1,6 +1,6 @@
 /* Shell words. */
 
-#include "compose/file/words.h"
+#include "compose/file/shell_words.h"
 
 #include <string.h>
 
@@ -81,8 +81,8 @@ static int split(struct splitter *splitter, const char *text, char *ret_stopped,
     return 0;
 }
 
-int words_split(struct arena *arena, const char *text, struct strings *ret, char *ret_stopped,
-                struct error *err)
+int shell_words_split(struct arena *arena, const char *text, struct strings *ret, char *ret_stopped,
+                      struct error *err)
 {
     struct splitter splitter = {.arena = arena};
     char stopped = 0;

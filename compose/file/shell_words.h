@@ -10,5 +10,5 @@ struct error;
 /* White space splits, '…' is literal, "…" and a backslash outside quotes escape; no expansion.
  * An unquoted ; & | < > ends the command, as in Compose: *ret_stopped is then that character, else
  * 0. */
-int words_split(struct arena *arena, const char *text, struct strings *ret, char *ret_stopped,
-                struct error *err);
+int shell_words_split(struct arena *arena, const char *text, struct strings *ret, char *ret_stopped,
+                      struct error *err);
