@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -181,17 +182,18 @@ static void take_event(struct trial *trial, struct zygote_event *event)
 
 void trial_until(struct trial *trial, enum zygote_event_kind kind)
 {
-    for (;;) {
+    enum zygote_event_kind got;
+
+    do {
         struct zygote_event event = ZYGOTE_EVENT_INIT;
 
         world_next(trial->world, &event);
         take_event(trial, &event);
-        if (event.kind == ZYGOTE_FAILED && kind != ZYGOTE_FAILED)
+        got = event.kind;
+        if (got == ZYGOTE_FAILED && kind != ZYGOTE_FAILED)
             tap_fail(TAP_HERE, "container failed: %s", event.error.text);
         zygote_event_release(&event);
-        if (event.kind == kind || kind == ZYGOTE_SPAWNED)
-            return;
-    }
+    } while (got != kind);
 }
 
 static void read_out(struct trial *trial)
@@ -232,18 +234,7 @@ void trial_start(struct trial *trial)
 
     trial_prepare(trial);
     CHECK_OK(zygote_go(&trial->world->zygote, trial->id, &err), &err);
-    for (;;) {
-        struct zygote_event event = ZYGOTE_EVENT_INIT;
-
-        world_next(trial->world, &event);
-        take_event(trial, &event);
-        if (event.kind == ZYGOTE_STARTED)
-            return;
-        if (event.kind == ZYGOTE_FAILED)
-            tap_fail(TAP_HERE, "container failed: %s", event.error.text);
-        CHECK(event.kind != ZYGOTE_EXITED);
-        zygote_event_release(&event);
-    }
+    trial_until(trial, ZYGOTE_STARTED);
 }
 
 void trial_run(struct trial *trial)
@@ -260,4 +251,16 @@ void trial_run(struct trial *trial)
 const char *trial_out(const struct trial *trial)
 {
     return buf_text(&trial->out);
+}
+
+int make_netns(void)
+{
+    int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), made;
+
+    CHECK(own >= 0);
+    CHECK(unshare(CLONE_NEWNET) == 0);
+    made = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    CHECK(setns(own, CLONE_NEWNET) == 0);
+    close(own);
+    return made;
 }

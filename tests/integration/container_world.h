@@ -56,3 +56,6 @@ const char *trial_out(const struct trial *trial);
 
 /* Next event for any id, waiting at most 10 s. */
 void world_next(struct world *world, struct zygote_event *ret);
+
+/* A network namespace with nothing in it but loopback. The caller closes it. */
+int make_netns(void);

@@ -82,7 +82,7 @@ static int receive_report(const struct slot *slot, struct wire_child_report *ret
 
     do
         n = call(SYS_recvmsg, slot->channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n == -EINTR);
+    while (n == -EINTR || n == -ECONNRESET); /* it died without reading go: once, then its words */
     *ret_fd = -1;
     if (n == -EAGAIN)
         return 0;
