@@ -24,6 +24,7 @@
 #include "engine/container/record.h"
 #include "engine/engine_internal.h"
 #include "engine/image/image.h"
+#include "engine/keeper/files.h"
 
 enum { ID_PREFIX_MIN = 4, LOCK_TEXT_MAX = 1000, LOCK_POLL_MS = 20 };
 
@@ -172,7 +173,10 @@ static int info_read(struct engine *engine, struct arena *arena, const char *id,
             *err = one;
         return -1;
     }
-    (void)container_state_settle(&state, engine->boot_id);
+    if (container_state_is_stale(&state, engine->boot_id) &&
+        (strcmp(state.boot_id, engine->boot_id) != 0 ||
+         !keeper_is_alive(engine->run_fd, record.project)))
+        (void)container_state_settle(&state, engine->boot_id);
     fill_info(&record, &state, ret);
     vec_push(&engine->documents, record.json);
     return 0;
@@ -341,7 +345,7 @@ int engine_project_forget(struct engine *engine, const char *project, struct err
     if (fs_remove_tree(engine->state_fd, path, err) < 0)
         return -1;
     /* The run directory stays while a keeper is in it: it has the locks. */
-    fd = openat(engine->run_fd, arena_printf(&arena, "%s/keeper.alive", path),
+    fd = openat(engine->run_fd, arena_printf(&arena, "%s/" KEEPER_ALIVE_FILE, path),
                 O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     result = fd >= 0 ? fs_lock(fd, FS_LOCK_TRY, err) : 0;
     if (result == 0)

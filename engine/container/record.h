@@ -60,7 +60,7 @@ struct container_state {
     pid_t pid;
     uint64_t start_ticks;
     uint64_t pipe_inodes[2]; /* of stdout and stderr: a new keeper finds them by these */
-    int exit_code; /* -1 = never ended, or unknown */
+    int exit_code;           /* -1 = never ended, or unknown */
     bool oom_killed, stopped_by_user, tainted;
     int restarts;
     int64_t started_ns, finished_ns; /* real time */
@@ -104,8 +104,11 @@ int container_record_read(int state_fd, struct arena *arena, const char *id,
 int container_state_read(int state_fd, struct arena *arena, const char *id,
                          struct container_state *ret, struct error *err);
 
-/* Make it true: a process of another boot, or one that is gone, has exited. `boot_id` is this
- * boot's. Reads /proc. Returns true when it had to be changed. */
+/* It claims what can't be true: a process of another boot, or one that is gone. `boot_id` is this
+ * boot's. Reads /proc. With a keeper alive that is a matter of microseconds: it will write what
+ * happened. Without, it is settled. */
+bool container_state_is_stale(const struct container_state *state, const char *boot_id);
+/* Make it true: such a process has exited, nobody knows how. Returns true when it was stale. */
 bool container_state_settle(struct container_state *state, const char *boot_id);
 
 /* Ids of a project's containers, or of all (project NULL), sorted by name (by id). */

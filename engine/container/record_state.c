@@ -203,23 +203,21 @@ int container_state_read(int state_fd, struct arena *arena, const char *id,
     return 0;
 }
 
+bool container_state_is_stale(const struct container_state *state, const char *boot_id)
+{
+    if (strcmp(state->boot_id, boot_id) != 0)
+        return state->pid > 0 || state->status == CONTAINER_RESTARTING;
+    return state->pid > 0 && sys_process_start_ticks(state->pid) != state->start_ticks;
+}
+
 bool container_state_settle(struct container_state *state, const char *boot_id)
 {
-    bool same_boot = strcmp(state->boot_id, boot_id) == 0;
-    bool claims_process = state->pid > 0;
-    bool was_created = state->status == CONTAINER_CREATED;
-
-    if (same_boot && claims_process && sys_process_start_ticks(state->pid) == state->start_ticks)
+    if (!container_state_is_stale(state, boot_id))
         return false;
-    if (same_boot && !claims_process)
-        return false;
-    if (!same_boot && !claims_process && state->status != CONTAINER_RESTARTING)
-        return false;
-
     state->pid = 0;
     state->start_ticks = 0;
     state->is_armed = false;
-    if (was_created)
+    if (state->status == CONTAINER_CREATED)
         return true;
     state->status = CONTAINER_EXITED;
     state->exit_code = -1;

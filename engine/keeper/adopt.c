@@ -296,6 +296,7 @@ static void adopt_record(struct keeper *keeper, const char *id)
         return;
     }
     container = supervised_new(keeper, &record);
+    container->has_old_cgroup = true;
     container_record_release(&record);
     is_alive = strcmp(state.boot_id, keeper->boot_id) == 0 && state.pid > 0 &&
                sys_process_start_ticks(state.pid) == state.start_ticks;

@@ -21,7 +21,6 @@ enum { LOG_PIPE_BYTES = 256 << 10, LEFTOVER_WAIT_MS = 1000 };
 struct build_state {
     struct arena arena;
     struct container_record record;
-    struct cgroup cgroup;
     struct container_prepared *prepared;
     struct buf seccomp;
     int read_fds[LOG_STREAMS];
@@ -32,7 +31,6 @@ struct build_state {
 static void build_state_release(struct build_state *state)
 {
     container_prepared_release(state->prepared);
-    cgroup_release(&state->cgroup);
     container_record_release(&state->record);
     buf_release(&state->seccomp);
     for (int i = 0; i < LOG_STREAMS; i++) {
@@ -96,42 +94,53 @@ static int make_pipes(struct build_state *state, struct error *err)
 
 /* ------------------------------------------------------------------ control group */
 
-/* A keeper that was killed together with its zygote may have left processes that no record knows
- * of. */
-static int end_leftovers(struct supervised *container, struct error *err)
+/* A new group for every run. One that cgroup.kill was used on can't be cloned into again: since
+ * Linux 6.14 such a child is taken for one that escaped the kill and dies at once (the kernel
+ * compares the kill counts of the parent's group and of the target). And a keeper that was killed
+ * together with its zygote may have left processes that no record knows of. */
+static int remove_old_cgroup(struct supervised *container, struct error *err)
 {
     struct keeper *keeper = container->keeper;
     const char *project = keeper->place.project;
 
-    if (cgroup_wait_empty(&keeper->layout, project, container->name, 0, err) == 0)
+    if (!container->has_old_cgroup)
         return 0;
-    keeper_log("\"%s\": processes nobody knows of, killed", container->name);
-    if (cgroup_kill(&keeper->layout, project, container->name, err) < 0)
-        return -1;
-    if (cgroup_wait_empty(&keeper->layout, project, container->name, LEFTOVER_WAIT_MS, err) != 0)
-        return error_set(err, ERROR_TIMEOUT, "its former processes don't end");
-    return 0;
+    if (cgroup_wait_empty(&keeper->layout, project, container->name, 0, err) != 0) {
+        if (cgroup_kill(&keeper->layout, project, container->name, err) < 0)
+            return -1;
+        if (cgroup_wait_empty(&keeper->layout, project, container->name, LEFTOVER_WAIT_MS, err) !=
+            0)
+            return error_set(err, ERROR_TIMEOUT, "its former processes don't end");
+    }
+    return cgroup_remove(&keeper->layout, project, container->name, err);
 }
 
-static int make_cgroup(struct supervised *container, struct build_state *state, struct error *err)
+int build_cgroup(struct supervised *container, const struct container_spec *spec, struct error *err)
 {
     struct keeper *keeper = container->keeper;
-    const struct container_spec *spec = state->record.spec;
     struct cgroup_limits limits = CGROUP_LIMITS_INIT;
 
+    if (container->cgroup.v2_fd >= 0 || container->cgroup.n_v1 > 0)
+        return 0;
     limits.memory_bytes = spec->memory_bytes;
     limits.nano_cpus = spec->nano_cpus;
     limits.pids_limit = spec->pids_limit;
     limits.all_devices = spec->privileged;
     limits.device_filter_fd = keeper->device_filter_fd;
-    if (end_leftovers(container, err) < 0)
+    return cgroup_create(&keeper->layout, keeper->place.project, container->name, &limits,
+                         &container->cgroup, err);
+}
+
+static int make_cgroup(struct supervised *container, struct build_state *state, struct error *err)
+{
+    if (remove_old_cgroup(container, err) < 0)
         return -1;
-    if (cgroup_create(&keeper->layout, keeper->place.project, container->name, &limits,
-                      &state->cgroup, err) < 0)
+    container->has_old_cgroup = true;
+    if (build_cgroup(container, state->record.spec, err) < 0)
         return -1;
-    state->build.cgroup2_fd = state->cgroup.v2_fd;
-    state->build.cgroup1_fds = state->cgroup.v1_procs_fds;
-    state->build.n_cgroup1_fds = state->cgroup.n_v1;
+    state->build.cgroup2_fd = container->cgroup.v2_fd;
+    state->build.cgroup1_fds = container->cgroup.v1_procs_fds;
+    state->build.n_cgroup1_fds = container->cgroup.n_v1;
     return 0;
 }
 
@@ -173,13 +182,15 @@ int build_seccomp(struct keeper *keeper, const struct container_spec *spec, uint
     return result;
 }
 
-static struct strings paths_of(const char *const *paths)
+static int set_paths(struct keeper *keeper, struct container_build *build, struct error *err)
 {
-    struct strings list = {.items = (const char **)(uintptr_t)paths};
-
-    while (paths[list.n])
-        list.n++;
-    return list;
+    if (keeper->masked_paths.n == 0 &&
+        container_default_paths(&keeper->arena, &keeper->masked_paths, &keeper->read_only_paths,
+                                err) < 0)
+        return -1;
+    build->masked_paths = keeper->masked_paths;
+    build->read_only_paths = keeper->read_only_paths;
+    return 0;
 }
 
 static int set_security(struct supervised *container, struct build_state *state, struct error *err)
@@ -193,11 +204,7 @@ static int set_security(struct supervised *container, struct build_state *state,
         return -1;
     build->seccomp = state->seccomp.data;
     build->seccomp_size = state->seccomp.len;
-    if (!spec->privileged) {
-        build->masked_paths = paths_of(security_masked_paths);
-        build->read_only_paths = paths_of(security_readonly_paths);
-    }
-    return 0;
+    return spec->privileged ? 0 : set_paths(container->keeper, build, err);
 }
 
 /* ------------------------------------------------------------------ all of it */
@@ -257,7 +264,6 @@ static int gather(struct supervised *container, struct build_state *state, struc
 int build_container(struct supervised *container, struct error *err)
 {
     struct build_state state = {
-        .cgroup = CGROUP_INIT,
         .read_fds = {-1, -1},
         .stdio_fds = {-1, -1, -1},
         .build = CONTAINER_BUILD_INIT,

@@ -28,7 +28,7 @@ enum {
     ATTEMPTS = 10, /* a keeper may end just before it hears us: the next attempt starts one */
     HELLO_WAIT_MS = 10000,
     RESTART_WAIT_MS = 3000,
-    ZYGOTE_FILE_MAX = 100,
+    ALIVE_FILE_MAX = 100,
 };
 
 void keeper_address(int dir_fd, const char *name, struct sockaddr_un *ret)
@@ -102,16 +102,31 @@ static int try_connect(int dir_fd, int *ret_fd, struct error *err)
 
 /* ------------------------------------------------------------------ a keeper that is coming */
 
-static bool zygote_is_alive(int dir_fd)
+/* Does the process live that a file names by "PID START_TICKS"? */
+static bool process_is_alive(int dir_fd, const char *file)
 {
     cleanup_buf struct buf text = BUF_INIT;
     struct error ignored;
     unsigned long long ticks = 0;
     int pid = 0;
 
-    return fs_read_file(dir_fd, KEEPER_ZYGOTE_FILE, ZYGOTE_FILE_MAX, &text, &ignored) == 0 &&
+    return fs_read_file(dir_fd, file, ALIVE_FILE_MAX, &text, &ignored) == 0 &&
            sscanf(buf_text(&text), "%d %llu", &pid, &ticks) == 2 && pid > 0 &&
            sys_process_start_ticks(pid) == ticks;
+}
+
+static bool zygote_is_alive(int dir_fd)
+{
+    return process_is_alive(dir_fd, KEEPER_ZYGOTE_FILE);
+}
+
+bool keeper_is_alive(int run_fd, const char *project)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_fd int dir_fd = openat(run_fd, arena_printf(&arena, "projects/%s", project),
+                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return dir_fd >= 0 && (process_is_alive(dir_fd, KEEPER_ALIVE_FILE) || zygote_is_alive(dir_fd));
 }
 
 /* Connect as soon as the zygote's new keeper listens: 0; 1 when it does not come. */

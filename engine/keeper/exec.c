@@ -203,39 +203,24 @@ void exec_zygote_gone(struct keeper *keeper)
 
 /* ------------------------------------------------------------------ preparing */
 
-static int exec_cgroup(struct supervised *container, const struct container_spec *spec,
-                       struct cgroup *ret, struct error *err)
-{
-    struct keeper *keeper = container->keeper;
-    struct cgroup_limits limits = CGROUP_LIMITS_INIT;
-
-    limits.memory_bytes = spec->memory_bytes;
-    limits.nano_cpus = spec->nano_cpus;
-    limits.pids_limit = spec->pids_limit;
-    limits.all_devices = spec->privileged;
-    limits.device_filter_fd = keeper->device_filter_fd;
-    return cgroup_create(&keeper->layout, keeper->place.project, container->name, &limits, ret,
-                         err);
-}
-
 /* Fills in what belongs to the container; argv, user … are the caller's. */
 int exec_prepare(struct supervised *container, const struct container_record *record,
                  struct exec_build *build, struct container_prepared **ret, struct error *err)
 {
-    cleanup_cgroup struct cgroup cgroup = CGROUP_INIT;
     cleanup_buf struct buf seccomp = BUF_INIT;
     const struct container_spec *spec = record->spec;
 
-    if (exec_cgroup(container, spec, &cgroup, err) < 0 ||
+    if (build_cgroup(container, spec, err) < 0 ||
         capability_set(&spec->cap_add, &spec->cap_drop, spec->privileged, &build->capabilities,
                        err) < 0 ||
         build_seccomp(container->keeper, spec, build->capabilities, &seccomp, err) < 0)
         return -1;
+    build->spec = spec;
     build->pid = container->pid;
     build->pidfd = container->pidfd;
-    build->cgroup2_fd = cgroup.v2_fd;
-    build->cgroup1_fds = cgroup.v1_procs_fds;
-    build->n_cgroup1_fds = cgroup.n_v1;
+    build->cgroup2_fd = container->cgroup.v2_fd;
+    build->cgroup1_fds = container->cgroup.v1_procs_fds;
+    build->n_cgroup1_fds = container->cgroup.n_v1;
     build->has_network = container->netns_fd >= 0;
     build->seccomp = seccomp.data;
     build->seccomp_size = seccomp.len;

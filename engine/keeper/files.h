@@ -9,6 +9,7 @@ struct sockaddr_un;
 
 #define KEEPER_SOCKET      "keeper.sock"
 #define KEEPER_LOCK_FILE   "keeper.lock"   /* held by who starts a keeper, and by one that ends */
+#define KEEPER_ALIVE_FILE  "keeper.alive"  /* flock-ed by the keeper; "PID START_TICKS" of it */
 #define KEEPER_ZYGOTE_FILE "keeper.zygote" /* "PID START_TICKS" of who restarts the keeper */
 
 /* The address of a socket in a directory, by descriptor: the path may be longer than an address

@@ -304,11 +304,21 @@ static int take_over_stdio(struct keeper *keeper, struct error *err)
 /* One keeper per project: 1 when there is another one. */
 static int take_alive_lock(struct keeper *keeper, struct error *err)
 {
-    keeper->alive_fd = openat(keeper->project_run_fd, "keeper.alive",
+    cleanup_buf struct buf text = BUF_INIT;
+    int result;
+
+    keeper->alive_fd = openat(keeper->project_run_fd, KEEPER_ALIVE_FILE,
                               O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (keeper->alive_fd < 0)
-        return error_sys(err, errno, "open \"keeper.alive\"");
-    return fs_lock(keeper->alive_fd, FS_LOCK_TRY, err);
+        return error_sys(err, errno, "open \"%s\"", KEEPER_ALIVE_FILE);
+    result = fs_lock(keeper->alive_fd, FS_LOCK_TRY, err);
+    if (result != 0)
+        return result;
+    buf_printf(&text, "%d %llu\n", (int)getpid(),
+               (unsigned long long)sys_process_start_ticks(getpid()));
+    if (ftruncate(keeper->alive_fd, 0) < 0)
+        return error_sys(err, errno, "write \"%s\"", KEEPER_ALIVE_FILE);
+    return fs_write_all(keeper->alive_fd, text.data, text.len, err);
 }
 
 static int open_roots(struct keeper *keeper, struct error *err)

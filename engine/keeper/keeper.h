@@ -21,6 +21,9 @@ struct keeper_place {
  * returns 1. The caller owns *ret_fd. */
 int keeper_connect(const struct keeper_place *place, bool start, int *ret_fd, struct error *err);
 
+/* Is there a keeper, or a zygote that is about to start one? Reads only. */
+bool keeper_is_alive(int run_fd, const char *project);
+
 /* `berth internal keeper PROJECT STATE_ROOT RUN_ROOT [--ready | --adopt]`; the descriptor of either
  * option is 3. argv begins with the program's name; `words` are the arguments behind "keeper".
  * Returns an exit code. */

@@ -24,7 +24,7 @@ struct probe {
     struct container_prepared *prepared; /* the same for every probe of a run */
     struct exec *exec;                   /* running */
     bool has_timed_out;
-    int read_fd; /* what probes print */
+    int read_fd, write_fd; /* what probes print */
     struct event *read_event;
     struct buf output; /* of the running probe */
     struct socket_watch *sockets;
@@ -114,7 +114,7 @@ static void probe_done(void *context, int exit_code, const struct error *failure
     schedule(probe);
 }
 
-static int open_output(struct probe *probe, int *ret_write, struct error *err)
+static int open_output(struct probe *probe, struct error *err)
 {
     int ends[2];
 
@@ -125,7 +125,7 @@ static int open_output(struct probe *probe, int *ret_write, struct error *err)
     probe->read_event = event_new(probe->container->keeper->base, ends[0], EV_READ | EV_PERSIST,
                                   output_readable, probe);
     event_add(probe->read_event, NULL);
-    *ret_write = ends[1];
+    probe->write_fd = ends[1];
     return 0;
 }
 
@@ -145,7 +145,6 @@ static struct strings probe_argv(struct arena *arena, const struct strings *test
 static int prepare(struct probe *probe, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_fd int write_fd = -1;
     struct supervised *container = probe->container;
     struct container_record record = {0};
     struct exec_build build = EXEC_BUILD_INIT;
@@ -154,13 +153,13 @@ static int prepare(struct probe *probe, struct error *err)
     if (container_record_read(container->keeper->place.state_fd, &arena, container->id, &record,
                               err) < 0)
         return -1;
-    result = open_output(probe, &write_fd, err);
+    result = open_output(probe, err);
     if (result == 0) {
         build.argv = probe_argv(&arena, &record.resolved.health.test);
         build.environment = record.resolved.process.environment;
         build.user = record.resolved.process.user;
         build.working_dir = record.resolved.process.working_dir;
-        build.stdio_fds[1] = build.stdio_fds[2] = write_fd;
+        build.stdio_fds[1] = build.stdio_fds[2] = probe->write_fd;
         result = exec_prepare(container, &record, &build, &probe->prepared, err);
     }
     container_record_release(&record);
@@ -226,7 +225,7 @@ int probe_new(struct supervised *container, const struct container_record *recor
     if (!probe) {
         probe = x_alloc(sizeof(*probe));
         probe->container = container;
-        probe->read_fd = -1;
+        probe->read_fd = probe->write_fd = -1;
         probe->timer = evtimer_new(container->keeper->base, probe_tick, probe);
         container->probe = probe;
     }
@@ -270,11 +269,13 @@ void probe_stop(struct supervised *container)
     if (probe->read_event)
         event_free(probe->read_event);
     probe->read_event = NULL;
-    if (probe->read_fd >= 0)
-        close(probe->read_fd);
-    probe->read_fd = -1;
     container_prepared_release(probe->prepared);
     probe->prepared = NULL;
+    if (probe->read_fd >= 0)
+        close(probe->read_fd);
+    if (probe->write_fd >= 0)
+        close(probe->write_fd);
+    probe->read_fd = probe->write_fd = -1;
     socket_watch_free(probe->sockets);
     probe->sockets = NULL;
     buf_release(&probe->output);

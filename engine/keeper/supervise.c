@@ -39,6 +39,7 @@ struct supervised *supervised_new(struct keeper *keeper, const struct container_
     memcpy(container->id, record->id, strnlen(record->id, CONTAINER_ID_SIZE - 1));
     container->name = x_strdup(record->name);
     container->dir_fd = container->pidfd = container->netns_fd = -1;
+    container->cgroup = (struct cgroup)CGROUP_INIT;
     container->log = (struct log_file)LOG_FILE_INIT;
     for (int i = 0; i < LOG_STREAMS; i++)
         container->sources[i].fd = -1;
@@ -59,6 +60,7 @@ void supervise_forget_process(struct supervised *container)
     container->pidfd_event = NULL;
     if (container->pidfd >= 0)
         close(container->pidfd);
+    cgroup_release(&container->cgroup);
     container->pidfd = -1;
     container->pid = 0;
     container->start_ticks = 0;
@@ -240,12 +242,9 @@ static int forget_last_run(struct supervised *container, struct error *err)
 
 static void act_build(struct supervised *container)
 {
-    struct keeper *keeper = container->keeper;
     struct error err = ERROR_INIT;
 
     container->failure.code = ERROR_NONE;
-    container->oom_count =
-        cgroup_oom_count(&keeper->layout, keeper->place.project, container->name);
     container->is_oom_killed = container->is_tainted = false;
     supervise_changed(container);
     if (forget_last_run(container, &err) < 0 || build_container(container, &err) < 0)
@@ -331,8 +330,8 @@ static void act_ended(struct supervised *container)
     struct keeper *keeper = container->keeper;
 
     container->is_oom_killed =
-        container->pid > 0 && cgroup_oom_count(&keeper->layout, keeper->place.project,
-                                               container->name) > container->oom_count;
+        container->pid > 0 &&
+        cgroup_oom_count(&keeper->layout, keeper->place.project, container->name) > 0;
     probe_stop(container);
     attach_set_running(container, false);
     drain_logs(container);
@@ -408,7 +407,6 @@ void supervise_ended(struct supervised *container, int exit_code)
 
 static void on_spawned(struct supervised *container, struct zygote_event *event)
 {
-    supervise_forget_process(container);
     container->pid = event->pid;
     container->pidfd = fd_take(&event->pidfd);
     container->start_ticks = sys_process_start_ticks(event->pid);

@@ -94,9 +94,10 @@ struct supervised {
     bool is_orphan; /* not a child of our zygote: watched through pidfd_event */
     struct event *pidfd_event;
     int n_exit_polls;   /* orphan: how often its exit code was asked for in vain */
-    uint64_t oom_count; /* of the group, before this run */
     bool has_to_forget; /* the zygote still holds its end, which is not on disk yet */
 
+    bool has_old_cgroup;  /* there may be one of an earlier run */
+    struct cgroup cgroup; /* of the run: execs go there too; empty when nothing is open */
     int netns_fd;
     struct supervised_endpoint *endpoints;
     size_t n_endpoints;
@@ -137,9 +138,10 @@ struct keeper {
     struct zygote zygote;
     bool has_zygote;
     struct event *zygote_event, *zygote_death_event;
-    int device_filter_fd;            /* -1 = none, or not loaded */
-    const char *const *restart_argv; /* for the zygote: how to start our successor */
-    bool is_adopting;                /* the inventory has not ended */
+    struct strings masked_paths, read_only_paths; /* read with the first container */
+    int device_filter_fd;                         /* -1 = none, or not loaded */
+    const char *const *restart_argv;              /* for the zygote: how to start our successor */
+    bool is_adopting;                             /* the inventory has not ended */
 
     struct resolver *resolver; /* made with the first container on a network */
     struct log_pump *pump;
@@ -186,6 +188,9 @@ int supervise_write_state(struct supervised *container, struct error *err);
 
 /* build.c: everything up to the zygote's message. */
 int build_container(struct supervised *container, struct error *err);
+/* Open the container's control group unless it is open. */
+int build_cgroup(struct supervised *container, const struct container_spec *spec,
+                 struct error *err);
 /* Bytes of the container's system call filter, empty when it has none. */
 int build_seccomp(struct keeper *keeper, const struct container_spec *spec, uint64_t capabilities,
                   struct buf *ret, struct error *err);
@@ -243,6 +248,7 @@ void exec_client_gone(struct keeper *keeper, struct client *client);
 void exec_zygote_gone(struct keeper *keeper);
 int exec_request(struct client *client, uint32_t tag, const json_t *request, const int fds[3],
                  struct error *err);
+/* What `ret` names is borrowed until exec_start: build's descriptors, those of the container. */
 int exec_prepare(struct supervised *container, const struct container_record *record,
                  struct exec_build *build, struct container_prepared **ret, struct error *err);
 
