@@ -1,6 +1,8 @@
 /* engine_job_* and the requests that make jobs: engine/image/job.h under the engine's public names.
  */
 
+#include "engine/base/json.h"
+#include "engine/build/build.h"
 #include "engine/engine.h"
 #include "engine/engine_internal.h"
 #include "engine/image/job.h"
@@ -21,6 +23,24 @@ int engine_image_pull(struct engine *engine, const struct image_pull_request *re
                       struct engine_job **ret, struct error *err)
 {
     return image_pull_start(engine->state_fd, request, (struct job **)(void *)ret, err);
+}
+
+/* The builder is this program again (engine/internal.c): it needs no big library, but a process of
+ * its own, whose death ends the build. */
+int engine_image_build(struct engine *engine, const struct image_build_request *request,
+                       struct engine_job **ret, struct error *err)
+{
+    static const char *const argv[] = {"/proc/self/exe", "internal", "build", NULL};
+    cleanup_json json_t *json = build_request_to_json(request, engine->state_root);
+    struct job_options options = {
+        .argv = argv,
+        .request = json,
+        .state_fd = engine->state_fd,
+        .extra_fds = &engine->run_fd,
+        .n_extra_fds = 1,
+    };
+
+    return job_start(&options, (struct job **)(void *)ret, err);
 }
 
 int engine_job_fd(const struct engine_job *job)
