@@ -91,8 +91,8 @@ size_t text_size(const char *text)
 
 int text_is_same(const char *a, const char *b)
 {
-    while (*a != '\0' && *a == *b)
-        a++, b++;
+    for (; *a != '\0' && *a == *b; b++)
+        a++;
     return *a == *b;
 }
 
