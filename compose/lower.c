@@ -1,10 +1,7 @@
 /* Compose words to engine words.
  *
  * What a name means is decided here and nowhere else: container, network and volume names, labels,
- * image references of services that are only built, names of anonymous volumes.
- *
- * Anonymous volumes get a name that follows from the container's name and the target, so that a
- * replaced container finds its data again without anybody carrying names over. */
+ * image references of services that are only built. */
 
 #include "compose/lower.h"
 
