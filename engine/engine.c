@@ -82,11 +82,6 @@ void engine_close(struct engine *engine)
     free(engine);
 }
 
-int engine_keeper_main(int argc, char **argv, int n_words, char **words)
-{
-    return keeper_main(argc, argv, n_words, words);
-}
-
 struct network_dirs engine_network_dirs(const struct engine *engine)
 {
     return (struct network_dirs){engine->state_fd, engine->run_fd};

@@ -413,10 +413,3 @@ int engine_project_run_dir(struct engine *engine, const char *project, int *ret_
                            struct error *err);
 /* Removes both when nothing of the project is left. */
 int engine_project_forget(struct engine *engine, const char *project, struct error *err);
-
-/* ------------------------------------------------------------------ the hidden verb */
-
-/* `PROGRAM internal keeper WORDS…`: how the engine starts the supervisor of a project, from
- * /proc/self/exe. The program's main calls this before it parses anything; `words` are behind
- * "keeper". Returns an exit code. */
-int engine_keeper_main(int argc, char **argv, int n_words, char **words);
