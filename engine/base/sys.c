@@ -145,6 +145,9 @@ uint64_t sys_process_start_ticks(pid_t pid)
     if (!str_cut_last(rest, ')', &(struct str){0}, &rest))
         return 0;
     rest = str_trim(rest);
+    /* A zombie has ended; whoever is to reap it may take his time. */
+    if (rest.len == 0 || rest.data[0] == 'Z' || rest.data[0] == 'X')
+        return 0;
     for (int field = FIELD_AFTER_COMM; field < FIELD_STARTTIME; field++)
         if (!str_cut(rest, ' ', &(struct str){0}, &rest))
             return 0;

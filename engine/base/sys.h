@@ -23,7 +23,8 @@ ssize_t sys_send_fds(int socket, const void *data, size_t len, const int *fds, s
  * leaked). */
 ssize_t sys_receive_fds(int socket, void *data, size_t len, int *ret_fds, size_t *n_fds);
 
-/* Value of field 22 of /proc/PID/stat: start time in ticks; 0 if the process is gone. */
+/* Value of field 22 of /proc/PID/stat: start time in ticks; 0 if the process has ended (is gone,
+ * or a zombie). */
 uint64_t sys_process_start_ticks(pid_t pid);
 
 /* This boot's id (36 characters), cached nowhere: one read. */

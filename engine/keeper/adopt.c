@@ -25,12 +25,15 @@
 #include <unistd.h>
 
 #include "engine/base/alloc.h"
+#include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/clock.h"
+#include "engine/base/fs.h"
 #include "engine/base/sys.h"
+#include "engine/base/units.h"
 #include "engine/keeper/supervisor.h"
 
-enum { FDS_LOOKED_AT_MAX = 4096 };
+enum { FDS_LOOKED_AT_MAX = 4096, STAT_MAX_BYTES = 4096 };
 
 #ifndef PIPEFS_MAGIC
 enum { PIPEFS_MAGIC = 0x50495045 };
@@ -55,7 +58,29 @@ static int code_of_status(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int adopt_exit_code(int pidfd, int *ret_code)
+/* Its parent has not reaped it yet (a host's first process may take seconds): field 52 of
+ * /proc/PID/stat. */
+static int code_of_zombie(pid_t pid, int *ret_code)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    struct error ignored;
+    struct str rest, last;
+    char path[64]; /* "/proc/2147483647/stat" */
+    uint64_t status;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (fs_read_file(AT_FDCWD, path, STAT_MAX_BYTES, &text, &ignored) < 0 ||
+        !str_cut_last(buf_str(&text), ')', &(struct str){0}, &rest))
+        return 1;
+    rest = str_trim(rest);
+    if (rest.len == 0 || rest.data[0] != 'Z' || !str_cut_last(rest, ' ', &rest, &last) ||
+        parse_u64(last, 0, UINT16_MAX, &status, &ignored) < 0)
+        return 1;
+    *ret_code = code_of_status((int)status);
+    return 0;
+}
+
+int adopt_exit_code(int pidfd, pid_t pid, int *ret_code)
 {
     struct pidfd_exit_info info = {.mask = PIDFD_ASK_EXIT};
     siginfo_t end = {0};
@@ -71,7 +96,7 @@ int adopt_exit_code(int pidfd, int *ret_code)
         *ret_code = code_of_status(info.exit_code);
         return 0;
     }
-    return 1;
+    return code_of_zombie(pid, ret_code);
 }
 
 /* ------------------------------------------------------------------ pipes of a running process */

@@ -490,7 +490,7 @@ static void ask_exit_code(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (!container->is_orphan || container->pidfd < 0)
         return;
-    if (adopt_exit_code(container->pidfd, &exit_code) == 1 &&
+    if (adopt_exit_code(container->pidfd, container->pid, &exit_code) == 1 &&
         container->n_exit_polls++ < EXIT_POLLS_MAX) {
         event_base_once(container->keeper->base, -1, EV_TIMEOUT, ask_exit_code, container, &moment);
         return;

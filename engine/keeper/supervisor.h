@@ -263,8 +263,9 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event);
 void adopt_inventory_end(struct keeper *keeper);
 void adopt_zygote_death(struct keeper *keeper);
 /* The exit code of a process we hold a pidfd of: from waitid when it is our child, else from the
- * kernel's memory (PIDFD_GET_INFO, Linux 6.15). -1 = unknown. 1 returned while it runs. */
-int adopt_exit_code(int pidfd, int *ret_code);
+ * kernel's memory (PIDFD_GET_INFO, Linux 6.15), else from what is left of it as a zombie. Returns 1
+ * while it is not known. */
+int adopt_exit_code(int pidfd, pid_t pid, int *ret_code);
 
 /* sockets.c: is somebody listening that wasn't before? */
 struct socket_watch;
