@@ -137,8 +137,13 @@ int command_carry_out(struct cli_context *context, const struct carry_out *carry
         return print_dry_run(context, carry, err);
     for (size_t i = 0; i < carry->plan->n_notes; i++)
         dprintf(STDERR_FILENO, "note: %s\n", carry->plan->notes[i].text);
-    if (carry->plan->n_nodes == 0)
+    if (carry->plan->n_nodes == 0) {
+        if (carry->plan->n_unchanged > 0)
+            dprintf(STDERR_FILENO, "project %s is up to date: %zu container%s unchanged\n",
+                    carry->plan->project, carry->plan->n_unchanged,
+                    carry->plan->n_unchanged == 1 ? "" : "s");
         return 0;
+    }
 
     find_last_nodes(&display, carry->plan);
     display.progress = progress_new(STDERR_FILENO, progress_mode(context), context->stderr_colour);
