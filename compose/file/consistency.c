@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compose/file/load.h"
+#include "compose/file/node.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/path.h"
@@ -11,14 +12,20 @@
 /* ---- references -------------------------------------------------------------------------------
  */
 
+enum { SUGGESTIONS_MAX = 2000 }; /* services looked at for "did you mean" */
+
 static const char *nearest_service(struct load *load, const struct project *project,
                                    const char *name)
 {
-    const char **names = arena_new_array(load->arena, const char *, project->n_services + 1);
+    size_t n = project->n_services < SUGGESTIONS_MAX ? project->n_services : SUGGESTIONS_MAX;
+    const char **names;
 
-    for (size_t i = 0; i < project->n_services; i++)
+    if (report_is_full(&load->report))
+        return NULL;
+    names = arena_new_array(load->arena, const char *, n + 1);
+    for (size_t i = 0; i < n; i++)
         names[i] = project->services[i].name;
-    return report_did_you_mean(&load->report, name, names, project->n_services);
+    return report_did_you_mean(&load->report, name, names, n);
 }
 
 static const struct service *find_disabled(const struct project *project, const char *name)
@@ -39,7 +46,8 @@ static void check_depends_on(struct load *load, const struct project *project,
 
         if (project_find_service(project, dependency->service) || !dependency->required)
             continue;
-        disabled = find_disabled(project, dependency->service);
+        disabled =
+            report_is_full(&load->report) ? NULL : find_disabled(project, dependency->service);
         if (disabled)
             report_error(&load->report, dependency->span,
                          arena_printf(load->arena, "enable it with --profile %s",
@@ -161,13 +169,12 @@ static void check_container_names(struct load *load, const struct project *proje
     if (n > 1)
         qsort(named, n, sizeof(const struct service *), compare_container_names);
     for (size_t i = 1; i < n; i++) {
+        const struct node_entry *entry = node_find(named[i]->source, "container_name");
+
         if (strcmp(named[i - 1]->container_name, named[i]->container_name) == 0)
-            report_error(
-                &load->report,
-                project_find_span(project, arena_printf(load->arena, "services.%s.container_name",
-                                                        named[i]->name)),
-                NULL, "services.%s: container name \"%s\" is already in use by service %s",
-                named[i]->name, named[i]->container_name, named[i - 1]->name);
+            report_error(&load->report, entry ? entry->span : named[i]->span, NULL,
+                         "services.%s: container name \"%s\" is already in use by service %s",
+                         named[i]->name, named[i]->container_name, named[i - 1]->name);
     }
 }
 
@@ -189,10 +196,14 @@ static void report_cycle(struct load *load, const struct project *project, const
     size_t first = n - 1;
     struct buf text;
 
+    if (report_is_full(&load->report)) { /* counted without a look at the path */
+        report_error(&load->report, span, NULL, "dependency cycle detected");
+        return;
+    }
     while (path[first].service != back_to)
         first--;
     buf_init(&text, 800);
-    for (size_t i = first; i < n; i++)
+    for (size_t i = first; i < n && !text.truncated; i++)
         buf_printf(&text, "%s -> ", project->services[path[i].service].name);
     report_error(&load->report, span, NULL, "dependency cycle detected: %s%s", buf_text(&text),
                  project->services[back_to].name);

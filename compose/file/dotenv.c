@@ -12,6 +12,8 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 
+enum { N_BUCKETS = 1024 };
+
 struct reader {
     struct report *report;
     struct arena *arena;
@@ -20,6 +22,8 @@ struct reader {
     struct str rest;
     uint32_t line;
     VEC(struct dotenv_entry) entries;
+    VEC(uint32_t) previous;     /* of each entry: 1 + the one before it in its bucket */
+    uint32_t newest[N_BUCKETS]; /* 1 + the last entry of a bucket; 0: none */
 };
 
 static int fail(struct reader *reader, const char *hint, const char *message)
@@ -73,13 +77,23 @@ static void skip_line(struct reader *reader)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+static size_t bucket_of(struct str name)
+{
+    uint32_t hash = 5381;
+
+    for (size_t i = 0; i < name.len; i++)
+        hash = hash * 33U ^ (unsigned char)name.data[i];
+    return hash % N_BUCKETS;
+}
+
 static const char *find_defined(const void *context, struct str name)
 {
     const struct reader *reader = context;
     const struct dotenv_scope *scope = reader->scope;
     const char *value = scope->outer->find(scope->outer->context, name);
 
-    for (size_t i = reader->entries.n; i > 0 && !value; i--) {
+    for (uint32_t i = reader->newest[bucket_of(name)]; i > 0 && !value;
+         i = reader->previous.items[i - 1]) {
         if (str_is(name, reader->entries.items[i - 1].name))
             value = reader->entries.items[i - 1].value;
     }
@@ -267,6 +281,10 @@ static int check_key(struct reader *reader, struct str key)
 
 static void add_entry(struct reader *reader, struct str name, const char *value, uint32_t line)
 {
+    uint32_t *newest = &reader->newest[bucket_of(name)];
+
+    vec_push(&reader->previous, *newest);
+    *newest = (uint32_t)reader->previous.n;
     vec_push(&reader->entries, (struct dotenv_entry){
                                    .name = arena_strndup(reader->arena, name.data, name.len),
                                    .value = value,
@@ -378,5 +396,6 @@ int dotenv_parse(struct report *report, uint32_t file, enum dotenv_format format
         *ret = (struct dotenv){.items = vec_to_arena(&reader.entries, report->arena),
                                .n = reader.entries.n};
     vec_release(&reader.entries);
+    vec_release(&reader.previous);
     return result;
 }

@@ -116,9 +116,14 @@ const struct node *field_canonical(struct load *load, const struct field *field,
 static void report_unknown(struct load *load, const struct shape *shape,
                            const struct node_entry *entry)
 {
-    const char **names = arena_new_array(load->arena, const char *, shape->n_fields + 1);
+    const char **names;
     const char *hint;
 
+    if (report_is_full(&load->report)) {
+        report_error(&load->report, entry->span, NULL, "unknown key");
+        return;
+    }
+    names = arena_new_array(load->arena, const char *, shape->n_fields + 1);
     for (size_t i = 0; i < shape->n_fields; i++) {
         /* an unsupported key is no help */
         names[i] = shape->fields[i].type ? shape->fields[i].name.data : NULL;

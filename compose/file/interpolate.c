@@ -242,6 +242,11 @@ static const struct node *interpolate_scalar(struct report *report, const struct
     struct node *expanded;
     struct buf text;
 
+    if (node->text_len > INTERPOLATE_TEXT_MAX) {
+        report_error(report, node->span, NULL, "%s: with a $, longer than %d bytes",
+                     report_path(report), INTERPOLATE_TEXT_MAX);
+        return node;
+    }
     with_place.warn_unset = warn_unset_at;
     with_place.warn_context = &place;
     buf_init(&text, INTERPOLATE_TEXT_MAX);
@@ -255,7 +260,7 @@ static const struct node *interpolate_scalar(struct report *report, const struct
         buf_release(&text);
         return node;
     }
-    *n_bytes += text.len;
+    *n_bytes += text.len + node->text_len;
     if (*n_bytes > INTERPOLATE_TOTAL_MAX) {
         report_error(report, node->span, NULL, "variables expand to more than %d bytes",
                      INTERPOLATE_TOTAL_MAX);

@@ -15,8 +15,8 @@ struct report;
 
 enum {
     INTERPOLATE_DEPTH_MAX = 50,      /* of ${A:-${B:-…}} */
-    INTERPOLATE_TEXT_MAX = 1U << 20, /* of one value, expanded */
-    INTERPOLATE_TOTAL_MAX = 16U << 20,
+    INTERPOLATE_TEXT_MAX = 1U << 20, /* of one value, before and after */
+    INTERPOLATE_TOTAL_MAX = 8U << 20,
 };
 
 /* Where variables come from. */

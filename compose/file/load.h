@@ -23,7 +23,7 @@ struct load {
     struct variables variables; /* over environment */
     const char *directory;      /* absolute */
     const char *name;
-    size_t n_files; /* Compose files: the first sources */
+    size_t n_ports; /* ranges expanded, for the limit */
 };
 
 /* A service with what only the loader needs of it. `service` comes first: tables of services bind

@@ -11,6 +11,8 @@
 #include "compose/file/shapes.h"
 #include "engine/base/arena.h"
 
+enum { POOLS_MAX = 1000 };
+
 static const struct node *merge(struct load *load, const struct field *field,
                                 const struct node *base, const struct node *over);
 
@@ -111,6 +113,10 @@ static const struct node *merge_pools(struct load *load, const struct node *base
 {
     struct node *pools = node_new(load->arena, NODE_LIST, over->span, over->n);
 
+    if (base->n > POOLS_MAX || over->n > POOLS_MAX) {
+        report_error(&load->report, over->span, NULL, "more than %d address pools", POOLS_MAX);
+        return over;
+    }
     for (size_t i = 0; i < over->n; i++) {
         const struct node *pool = over->entries[i].value;
         const struct node *earlier = pool_of_subnet(base, node_get(pool, "subnet"));

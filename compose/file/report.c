@@ -71,9 +71,16 @@ void report_warning(struct report *report, struct span span, const char *hint, c
 {
     va_list args;
 
+    if (report->n_warned++ >= REPORT_WARNED_MAX)
+        return;
     va_start(args, fmt);
     add(report, SEVERITY_WARNING, span, hint, fmt, args);
     va_end(args);
+}
+
+bool report_is_full(const struct report *report)
+{
+    return report->n_errors >= DIAGNOSTICS_MAX;
 }
 
 void report_enter_key(struct report *report, const char *key)
@@ -138,7 +145,7 @@ const char *report_did_you_mean(const struct report *report, const char *name,
     size_t best = limit + 1;
     const char *nearest = NULL;
 
-    if (len > 64)
+    if (len > 64 || report_is_full(report))
         return NULL;
     for (size_t i = 0; i < n_names; i++) {
         size_t distance;

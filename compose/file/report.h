@@ -9,7 +9,7 @@
 #include "compose/file/project.h"
 #include "engine/base/vec.h"
 
-enum { REPORT_PATH_MAX = 128 };
+enum { REPORT_PATH_MAX = 128, REPORT_WARNED_MAX = 2000 };
 
 struct report_step {
     const char *key; /* NULL: an index */
@@ -22,6 +22,7 @@ struct report {
     VEC(struct source) sources;
     size_t n_errors;
     size_t n_warnings;
+    size_t n_warned; /* calls, with those that said the same again */
     struct report_step path[REPORT_PATH_MAX];
     size_t depth;
 };
@@ -40,6 +41,9 @@ int report_error(struct report *report, struct span span, const char *hint, cons
     __attribute__((format(printf, 4, 5)));
 void report_warning(struct report *report, struct span span, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* More errors are only counted: what costs time to find out is no longer worth it. */
+bool report_is_full(const struct report *report);
 
 /* The walk's position. */
 void report_enter_key(struct report *report, const char *key);

@@ -79,31 +79,35 @@ void select_profiles(struct load *load, struct model *model, struct strings *ret
 /* ---- resources --------------------------------------------------------------------------------
  */
 
-static bool uses_network(const struct project *project, const char *key)
+static void mark_networks(const struct project *project, bool *used)
 {
     for (size_t i = 0; i < project->n_services; i++) {
         const struct service *service = &project->services[i];
 
         for (size_t k = 0; k < service->n_networks; k++) {
-            if (strcmp(service->networks[k].key, key) == 0)
-                return true;
+            const struct network *network = project_find_network(project, service->networks[k].key);
+
+            if (network)
+                used[network - project->networks] = true;
         }
     }
-    return false;
 }
 
-static bool uses_volume(const struct project *project, const char *key)
+static void mark_volumes(const struct project *project, bool *used)
 {
     for (size_t i = 0; i < project->n_services; i++) {
         const struct service *service = &project->services[i];
 
         for (size_t k = 0; k < service->n_volumes; k++) {
-            if (service->volumes[k].type == SERVICE_MOUNT_VOLUME &&
-                text_equal(service->volumes[k].source, key))
-                return true;
+            const struct service_mount *mount = &service->volumes[k];
+            const struct volume *volume = NULL;
+
+            if (mount->type == SERVICE_MOUNT_VOLUME && mount->source)
+                volume = project_find_volume(project, mount->source);
+            if (volume)
+                used[volume - project->volumes] = true;
         }
     }
-    return false;
 }
 
 /* Edges to services that are not here are gone. */
@@ -134,16 +138,20 @@ void select_used(struct arena *arena, struct project *project)
         arena_memdup(arena, project->networks, project->n_networks * sizeof(struct network));
     struct volume *volumes =
         arena_memdup(arena, project->volumes, project->n_volumes * sizeof(struct volume));
+    bool *network_used = arena_new_array(arena, bool, project->n_networks + 1);
+    bool *volume_used = arena_new_array(arena, bool, project->n_volumes + 1);
     size_t n_networks = 0;
     size_t n_volumes = 0;
 
     drop_edges(arena, project);
+    mark_networks(project, network_used);
+    mark_volumes(project, volume_used);
     for (size_t i = 0; i < project->n_networks; i++) {
-        if (uses_network(project, project->networks[i].key))
+        if (network_used[i])
             networks[n_networks++] = project->networks[i];
     }
     for (size_t i = 0; i < project->n_volumes; i++) {
-        if (uses_volume(project, project->volumes[i].key))
+        if (volume_used[i])
             volumes[n_volumes++] = project->volumes[i];
     }
     project->networks = networks;

@@ -147,10 +147,17 @@ static struct node *long_port(struct load *load, const struct short_port *port, 
     return map;
 }
 
+enum { PORTS_MAX = 70000 }; /* of a project: the whole range, and some */
+
+struct port_list {
+    struct node_entry *items;
+    size_t n;
+    size_t capacity;
+};
+
 /* An item as entries of the long list. A short form that can't be parsed is reported and stays;
- * binding passes over it. */
-static void add_long(struct load *load, const struct node *item, size_t index,
-                     struct node_entry **entries, size_t *n, size_t *capacity)
+ * binding passes over it. Returns -1 when there are too many. */
+static int add_long(struct load *load, const struct node *item, struct port_list *list)
 {
     struct short_port port = {0};
     struct error error = ERROR_INIT;
@@ -158,33 +165,32 @@ static void add_long(struct load *load, const struct node *item, size_t index,
     unsigned n_ports = 1;
 
     if (is_short && parse_short(item->text, &port, &error) < 0) {
-        report_enter_index(&load->report, index);
         report_error(&load->report, item->span, NULL, "%s: %s", report_path(&load->report),
                      error.text);
-        report_leave(&load->report);
         is_short = false;
     }
     if (is_short)
         n_ports = port.target.last - port.target.first + 1U;
+    load->n_ports += n_ports;
+    if (load->n_ports > PORTS_MAX)
+        return report_error(&load->report, item->span, NULL, "more than %d ports", PORTS_MAX);
     for (unsigned i = 0; i < n_ports; i++) {
-        if (*n == *capacity)
-            *entries = vec_grow(*entries, capacity, *n + 1, sizeof(**entries));
-        (*entries)[(*n)++] = (struct node_entry){
+        if (list->n == list->capacity)
+            list->items = vec_grow(list->items, &list->capacity, list->n + 1, sizeof(*list->items));
+        list->items[list->n++] = (struct node_entry){
             .span = item->span,
             .value = is_short ? long_port(load, &port, i, item->span) : item,
         };
     }
+    return 0;
 }
-
-enum { PORTS_MAX = 100000 };
 
 static struct node *ports_canonical(struct load *load, const struct field *field,
                                     const struct node *node)
 {
-    struct node_entry *entries = NULL;
-    size_t n = 0;
-    size_t capacity = 0;
+    struct port_list ports = {0};
     struct node *list;
+    int result = 0;
 
     (void)field;
     if (node->kind != NODE_LIST)
@@ -192,21 +198,18 @@ static struct node *ports_canonical(struct load *load, const struct field *field
     for (size_t i = 0; i < node->n; i++) {
         const struct node *item = node->entries[i].value;
 
-        if (item->kind == NODE_SCALAR && item->type != NODE_TEXT && item->type != NODE_INT) {
-            free(entries);
+        if (item->kind == NODE_SCALAR && item->type != NODE_TEXT && item->type != NODE_INT)
             return NULL;
-        }
-        if (n > PORTS_MAX) {
-            report_error(&load->report, item->span, NULL, "more than %d ports in one list",
-                         PORTS_MAX);
-            break;
-        }
-        add_long(load, item, i, &entries, &n, &capacity);
     }
-    list = node_new(load->arena, NODE_LIST, node->span, n);
-    for (size_t i = 0; i < n; i++)
-        node_add(list, NULL, entries[i].span, entries[i].value);
-    free(entries);
+    for (size_t i = 0; i < node->n && load->n_ports <= PORTS_MAX && result == 0; i++) {
+        report_enter_index(&load->report, i);
+        result = add_long(load, node->entries[i].value, &ports);
+        report_leave(&load->report);
+    }
+    list = node_new(load->arena, NODE_LIST, node->span, ports.n);
+    for (size_t i = 0; i < ports.n; i++)
+        node_add(list, NULL, ports.items[i].span, ports.items[i].value);
+    free(ports.items);
     return list;
 }
 

@@ -169,7 +169,7 @@ static const char chain[] = "services:\n"
 
 static const char *names_of(const struct service *services, size_t n)
 {
-    struct buf names = BUF_INIT;
+    cleanup_buf struct buf names = BUF_INIT;
 
     for (size_t i = 0; i < n; i++)
         buf_add_text(&names, services[i].name);
