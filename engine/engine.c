@@ -84,7 +84,7 @@ void engine_close(struct engine *engine)
 
 struct network_dirs engine_network_dirs(const struct engine *engine)
 {
-    return (struct network_dirs){engine->state_fd, engine->run_fd};
+    return (struct network_dirs){.state_fd = engine->state_fd, .run_fd = engine->run_fd};
 }
 
 struct keeper_place engine_keeper_place(const struct engine *engine, const char *project)

@@ -86,6 +86,8 @@ static int resolver_need(struct keeper *keeper, struct error *err)
 
     if (keeper->resolver)
         return 0;
+    if (keeper->firewall_fd == 0 && network_open_firewall(&keeper->firewall_fd, err) < 0)
+        return -1;
     return resolver_new(keeper->base, &options, &keeper->resolver, err);
 }
 

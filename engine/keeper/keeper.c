@@ -47,7 +47,9 @@ void keeper_log(const char *fmt, ...)
 
 struct network_dirs keeper_network_dirs(const struct keeper *keeper)
 {
-    return (struct network_dirs){keeper->place.state_fd, keeper->place.run_fd};
+    return (struct network_dirs){.state_fd = keeper->place.state_fd,
+                                 .run_fd = keeper->place.run_fd,
+                                 .firewall_fd = keeper->firewall_fd};
 }
 
 struct supervised *keeper_find(struct keeper *keeper, const char *name)

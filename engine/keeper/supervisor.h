@@ -144,6 +144,7 @@ struct keeper {
     bool is_adopting;                             /* the inventory has not ended */
 
     struct resolver *resolver; /* made with the first container on a network */
+    int firewall_fd;           /* likewise; 0 = not yet */
     struct log_pump *pump;
 
     struct list containers;

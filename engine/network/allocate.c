@@ -100,19 +100,6 @@ void allocate_bridge_name(const char *network, char ret_name[static ALLOCATE_IFN
     (void)snprintf(ret_name, ALLOCATE_IFNAME_SIZE, "bt-%.*s", IFNAME_HEX_DIGITS, hex);
 }
 
-void allocate_veth_name(const char *network, const char *container,
-                        char ret_name[static ALLOCATE_IFNAME_SIZE])
-{
-    cleanup_sha256 struct sha256 hash = SHA256_INIT;
-    char hex[SHA256_HEX_SIZE];
-
-    sha256_init(&hash);
-    sha256_add_text(&hash, network);
-    sha256_add_text(&hash, container);
-    sha256_end_hex(&hash, hex);
-    (void)snprintf(ret_name, ALLOCATE_IFNAME_SIZE, "bv-%.*s", IFNAME_HEX_DIGITS, hex);
-}
-
 void allocate_mac(uint32_t address, uint8_t ret_mac[static ALLOCATE_MAC_BYTES])
 {
     ret_mac[0] = 0x02;

@@ -34,10 +34,8 @@ int allocate_check_address(struct ipv4_prefix subnet, uint32_t gateway, uint32_t
 
 enum { ALLOCATE_IFNAME_SIZE = 16, ALLOCATE_MAC_BYTES = 6 };
 
-/* "bt-" + 11 hex digits of a hash of the network's name; "bv-" + … of container and network. */
+/* "bt-" + 11 hex digits of a hash of the network's name. */
 void allocate_bridge_name(const char *network, char ret_name[static ALLOCATE_IFNAME_SIZE]);
-void allocate_veth_name(const char *network, const char *container,
-                        char ret_name[static ALLOCATE_IFNAME_SIZE]);
 
 /* 02:42 and the address: an address that is used again keeps its MAC, so neighbours need no new
  * ARP entry. Bridges get theirs from the name: else it is the lowest of the ports', and changes. */

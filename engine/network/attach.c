@@ -13,6 +13,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
+#include "engine/base/sha256.h"
 #include "engine/network/allocate.h"
 #include "engine/network/conntrack.h"
 #include "engine/network/endpoints.h"
@@ -23,6 +24,9 @@
 #include "engine/network/network.h"
 #include "engine/network/record.h"
 #include "engine/network/rtnl.h"
+
+#define HOST_END_PREFIX "bv-"
+enum { HOST_END_DIGITS = 11 };
 
 struct subnet {
     struct ipv4_prefix prefix;
@@ -106,15 +110,24 @@ static struct strings collect_names(struct arena *arena,
     return names;
 }
 
+static int unplug(const struct network_endpoint *endpoint, struct error *err)
+{
+    cleanup_fd int rtnl_fd = -1;
+
+    if (rtnl_open(&rtnl_fd, err) < 0)
+        return -1;
+    return rtnl_port_cut(rtnl_fd, endpoint->host_ifname, err);
+}
+
 /* Under the lock: the address is the container's when its file is there. Ports that an earlier life
  * of the container published stay in the file until network_publish replaces them. */
 static int reserve_address(struct arena *arena, const struct network_dirs *dirs,
                            const struct network_record *record, const struct subnet *subnet,
                            const struct network_attachment *attachment,
-                           struct network_endpoint *endpoint, struct error *err)
+                           struct network_endpoint *endpoint, bool *ret_again, struct error *err)
 {
     cleanup_endpoint_dir struct endpoint_dir dir = ENDPOINT_DIR_INIT;
-    struct network_endpoint old;
+    struct network_endpoint old = {0};
     struct endpoint_names names;
     uint32_t address;
     uint8_t mac[ALLOCATE_MAC_BYTES];
@@ -128,6 +141,8 @@ static int reserve_address(struct arena *arena, const struct network_dirs *dirs,
     found = endpoint_find(arena, &dir, attachment->container, &old, err);
     if (found < 0)
         return -1;
+    if (found == 0 && unplug(&old, err) < 0)
+        return -1;
     ipv4_print(address, endpoint->ip);
     allocate_mac(address, mac);
     mac_print(mac, endpoint->mac);
@@ -137,12 +152,35 @@ static int reserve_address(struct arena *arena, const struct network_dirs *dirs,
     } else if (found == 0 && endpoint_remove(&dir, &old, err) < 0) {
         return -1;
     }
+    *ret_again = found == 0;
     return endpoint_write(&dir, endpoint, err);
+}
+
+/* A pair; an interface that an earlier attach left in a namespace that lives on is replaced. */
+static int create_pair(int host_fd, const struct rtnl_veth *veth, bool is_again, struct error *err)
+{
+    cleanup_fd int inside_fd = -1;
+    struct error failure = ERROR_INIT;
+
+    if (rtnl_veth_create(host_fd, veth, &failure) == 0)
+        return 0;
+    if (failure.errnum != EEXIST || !is_again) {
+        if (err != NULL)
+            *err = failure;
+        return -1;
+    }
+
+    cleanup_netns_visit struct netns_visit visit = NETNS_VISIT_INIT;
+
+    if (netns_visit_begin(&visit, veth->netns_fd, err) < 0 || rtnl_open(&inside_fd, err) < 0 ||
+        rtnl_link_delete(inside_fd, veth->name, err) < 0)
+        return -1;
+    return rtnl_veth_create(host_fd, veth, err);
 }
 
 static int plug_in(const struct network_record *record, const struct subnet *subnet,
                    const struct network_attachment *attachment,
-                   const struct network_endpoint *endpoint, struct error *err)
+                   const struct network_endpoint *endpoint, bool is_again, struct error *err)
 {
     cleanup_fd int host_fd = -1;
     cleanup_fd int inside_fd = -1;
@@ -153,7 +191,6 @@ static int plug_in(const struct network_record *record, const struct subnet *sub
                              .name = endpoint->ifname};
     struct rtnl_interface interface = {.name = endpoint->ifname,
                                        .prefix_length = subnet->prefix.length};
-    struct error failure = ERROR_INIT;
     int found;
 
     if (rtnl_open(&host_fd, err) < 0 ||
@@ -166,16 +203,8 @@ static int plug_in(const struct network_record *record, const struct subnet *sub
                    : error_set(err, ERROR_NOT_FOUND, "the bridge \"%s\" is gone", record->bridge);
     veth.bridge_index = bridge.index;
     allocate_mac(interface.address, veth.mac);
-    if (rtnl_veth_create(host_fd, &veth, &failure) < 0) {
-        /* An interface of the container's earlier life: its namespace may still be going. */
-        if (failure.errnum != EEXIST ||
-            rtnl_link_delete(host_fd, endpoint->host_ifname, &failure) < 0 ||
-            rtnl_veth_create(host_fd, &veth, &failure) < 0) {
-            if (err != NULL)
-                *err = failure;
-            return -1;
-        }
-    }
+    if (create_pair(host_fd, &veth, is_again, err) < 0)
+        return -1;
 
     cleanup_netns_visit struct netns_visit visit = NETNS_VISIT_INIT;
 
@@ -201,6 +230,13 @@ static int check_attachment(const struct network_attachment *attachment, struct 
     return 0;
 }
 
+/* New every time: the interface of the container's earlier life may still be going. */
+static void name_host_end(char ret_name[static NETWORK_IFNAME_SIZE])
+{
+    memcpy(ret_name, HOST_END_PREFIX, sizeof(HOST_END_PREFIX) - 1);
+    random_hex(ret_name + sizeof(HOST_END_PREFIX) - 1, HOST_END_DIGITS);
+}
+
 int network_attach(struct arena *arena, const struct network_dirs *dirs,
                    const struct network_record *record, const struct network_attachment *attachment,
                    const struct network_endpoint **ret, struct error *err)
@@ -208,6 +244,7 @@ int network_attach(struct arena *arena, const struct network_dirs *dirs,
     struct network_endpoint *endpoint = arena_new(arena, struct network_endpoint);
     struct subnet subnet;
     const char *network = record->spec.name;
+    bool is_again;
 
     if (check_attachment(attachment, err) < 0 || parse_subnet(record, &subnet, err) < 0)
         return error_wrap(err, "attach container \"%s\" to network \"%s\"",
@@ -217,12 +254,12 @@ int network_attach(struct arena *arena, const struct network_dirs *dirs,
     endpoint->project = arena_strdup(arena, attachment->project);
     endpoint->names = collect_names(arena, attachment);
     memcpy(endpoint->ifname, attachment->ifname, strlen(attachment->ifname) + 1);
-    allocate_veth_name(network, attachment->container, endpoint->host_ifname);
+    name_host_end(endpoint->host_ifname);
 
-    if (reserve_address(arena, dirs, record, &subnet, attachment, endpoint, err) < 0)
+    if (reserve_address(arena, dirs, record, &subnet, attachment, endpoint, &is_again, err) < 0)
         return error_wrap(err, "attach container \"%s\" to network \"%s\"",
                           attachment->container_name, network);
-    if (plug_in(record, &subnet, attachment, endpoint, err) < 0) {
+    if (plug_in(record, &subnet, attachment, endpoint, is_again, err) < 0) {
         (void)network_detach(dirs, network, attachment->container,
                              NULL); /* the first error counts */
         return error_wrap(err, "attach container \"%s\" to network \"%s\"",
@@ -345,14 +382,12 @@ int network_detach(const struct network_dirs *dirs, const char *network, const c
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     cleanup_endpoint_dir struct endpoint_dir dir = ENDPOINT_DIR_INIT;
-    cleanup_fd int rtnl_fd = -1;
     struct network_endpoint endpoint;
     int found = find_locked(&arena, dirs, network, container, &dir, &endpoint, err);
 
     if (found != 0)
         return found < 0 ? -1 : 0;
-    if (replace_ports(dirs, &dir, &endpoint, NULL, 0, err) < 0 || rtnl_open(&rtnl_fd, err) < 0 ||
-        rtnl_link_delete(rtnl_fd, endpoint.host_ifname, err) < 0 ||
+    if (replace_ports(dirs, &dir, &endpoint, NULL, 0, err) < 0 || unplug(&endpoint, err) < 0 ||
         endpoint_remove(&dir, &endpoint, err) < 0)
         return error_wrap(err, "detach container \"%s\" from network \"%s\"",
                           endpoint.container_name, network);

@@ -34,6 +34,25 @@ static int lock_firewall(const struct network_dirs *dirs, enum fs_lock how, int 
     return 0;
 }
 
+/* The caller's socket, or one of our own: *ret_owned is closed by cleanup_fd. */
+static int use_socket(const struct network_dirs *dirs, int *ret_owned, int *ret_fd,
+                      struct error *err)
+{
+    if (dirs->firewall_fd > 0) {
+        *ret_fd = dirs->firewall_fd;
+        return 0;
+    }
+    if (nft_open(ret_owned, err) < 0)
+        return -1;
+    *ret_fd = *ret_owned;
+    return 0;
+}
+
+int network_open_firewall(int *ret_fd, struct error *err)
+{
+    return nft_open(ret_fd, err);
+}
+
 static int put_publications(struct arena *arena, const struct network_dirs *dirs,
                             const char *network, struct netlink_batch *batch, struct error *err)
 {
@@ -81,9 +100,11 @@ int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struc
 {
     cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
     cleanup_fd int lock_fd = -1;
-    cleanup_fd int nft_fd = -1;
+    cleanup_fd int owned_fd = -1;
+    int nft_fd;
 
-    if (lock_firewall(dirs, FS_LOCK_EXCLUSIVE, &lock_fd, err) < 0 || nft_open(&nft_fd, err) < 0)
+    if (lock_firewall(dirs, FS_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
+        use_socket(dirs, &owned_fd, &nft_fd, err) < 0)
         return -1;
     nft_batch_begin(&batch);
     firewall_put_table(&batch);
@@ -100,11 +121,13 @@ static int try_batch(const struct network_dirs *dirs, struct netlink_batch *batc
                      struct error *err)
 {
     cleanup_fd int lock_fd = -1;
-    cleanup_fd int nft_fd = -1;
+    cleanup_fd int owned_fd = -1;
+    int nft_fd;
     struct error failure = ERROR_INIT;
     int missing;
 
-    if (lock_firewall(dirs, FS_LOCK_SHARED, &lock_fd, err) < 0 || nft_open(&nft_fd, err) < 0)
+    if (lock_firewall(dirs, FS_LOCK_SHARED, &lock_fd, err) < 0 ||
+        use_socket(dirs, &owned_fd, &nft_fd, err) < 0)
         return -1;
     missing = firewall_is_missing(nft_fd, err);
     if (missing != 0)
@@ -124,13 +147,25 @@ int firewall_sync(const struct network_dirs *dirs, const char *leaving, struct n
     return result <= 0 ? result : firewall_rebuild(dirs, leaving, err);
 }
 
+int firewall_ensure_admission(const struct network_dirs *dirs, struct error *err)
+{
+    cleanup_fd int owned_fd = -1;
+    int nft_fd;
+
+    if (use_socket(dirs, &owned_fd, &nft_fd, err) < 0)
+        return -1;
+    return firewall_admit(nft_fd, err);
+}
+
 int firewall_remove(const struct network_dirs *dirs, struct error *err)
 {
     cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
     cleanup_fd int lock_fd = -1;
-    cleanup_fd int nft_fd = -1;
+    cleanup_fd int owned_fd = -1;
+    int nft_fd;
 
-    if (lock_firewall(dirs, FS_LOCK_EXCLUSIVE, &lock_fd, err) < 0 || nft_open(&nft_fd, err) < 0)
+    if (lock_firewall(dirs, FS_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
+        use_socket(dirs, &owned_fd, &nft_fd, err) < 0)
         return -1;
     nft_batch_begin(&batch);
     firewall_put_table_removal(&batch);

@@ -15,5 +15,8 @@ int firewall_sync(const struct network_dirs *dirs, const char *leaving, struct n
 
 int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struct error *err);
 
+/* See firewall_admit. */
+int firewall_ensure_admission(const struct network_dirs *dirs, struct error *err);
+
 /* The last network went: remove the table, and our rules in others' chains. */
 int firewall_remove(const struct network_dirs *dirs, struct error *err);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/alloc.h"
@@ -38,6 +40,29 @@ static int lock_networks(int dir_fd, int *ret_fd, struct error *err)
         return error_wrap(err, "lock the networks");
     *ret_fd = fd_take(&fd);
     return 0;
+}
+
+/* Held while a bridge is made, and until it is deleted: by the child that waits for the kernel,
+ * which removes the file at the end. So the file that was locked may not be the one in the
+ * directory. */
+static int lock_bridge(const struct network_dirs *dirs, const char *bridge, int *ret_fd,
+                       struct error *err)
+{
+    cleanup_free char *path = x_printf("networks/.%s", bridge);
+
+    if (fs_make_dirs(dirs->run_fd, "networks", 0755, err) < 0)
+        return -1;
+    for (;;) {
+        cleanup_fd int fd = openat(dirs->run_fd, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        struct stat locked, named;
+
+        if (fd < 0 || (fs_lock(fd, FS_LOCK_EXCLUSIVE, err) < 0) || fstat(fd, &locked) < 0)
+            return error_sys(err, errno, "lock bridge \"%s\"", bridge);
+        if (fstatat(dirs->run_fd, path, &named, 0) == 0 && named.st_ino == locked.st_ino) {
+            *ret_fd = fd_take(&fd);
+            return 0;
+        }
+    }
 }
 
 /* The numbers of a record, parsed. */
@@ -241,22 +266,22 @@ static int ensure_firewall(const struct network_dirs *dirs, const struct network
                            struct ipv4_prefix subnet, struct error *err)
 {
     cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
-    cleanup_fd int nft_fd = -1;
     struct firewall_network network = {
         .bridge = record->bridge, .subnet = subnet, .is_internal = record->spec.is_internal};
 
     nft_batch_begin(&batch);
     firewall_put_network(&batch, NFT_ADD, &network);
     nft_batch_end(&batch);
-    if (firewall_sync(dirs, NULL, &batch, err) < 0 || nft_open(&nft_fd, err) < 0)
+    if (firewall_sync(dirs, NULL, &batch, err) < 0)
         return -1;
-    return firewall_admit(nft_fd, err);
+    return firewall_ensure_admission(dirs, err);
 }
 
 int network_ensure_up(const struct network_dirs *dirs, const struct network_record *record,
                       struct error *err)
 {
     cleanup_fd int rtnl_fd = -1;
+    cleanup_fd int lock_fd = -1;
     struct network_numbers numbers;
     struct rtnl_bridge bridge = {.name = record->bridge, .mtu = record->mtu};
 
@@ -269,6 +294,7 @@ int network_ensure_up(const struct network_dirs *dirs, const struct network_reco
     memcpy(bridge.mac, numbers.mac, sizeof(bridge.mac));
     /* The firewall first: no moment in which the bridge forwards unguarded. */
     if (ensure_firewall(dirs, record, numbers.subnet, err) < 0 ||
+        lock_bridge(dirs, record->bridge, &lock_fd, err) < 0 ||
         rtnl_bridge_ensure(rtnl_fd, &bridge, err) < 0)
         return error_wrap(err, "bring up network \"%s\"", record->spec.name);
     return 0;
@@ -311,13 +337,80 @@ static int leave_firewall(struct arena *arena, const struct network_dirs *dirs, 
     return firewall_sync(dirs, record->spec.name, &batch, err);
 }
 
-static int remove_locked(struct arena *arena, const struct network_dirs *dirs, int dir_fd,
-                         const char *name, struct error *err)
+/* What removing holds: the child that waits for the kernel keeps them open. */
+struct removal {
+    struct network_dirs dirs;
+    int dir_fd;
+    int lock_fd;   /* of the networks */
+    int bridge_fd; /* lock of the bridge */
+    int firewall_fd;
+    int rtnl_fd;
+};
+
+#define REMOVAL_INIT                                                                               \
+    {                                                                                              \
+        .dir_fd = -1, .lock_fd = -1, .bridge_fd = -1, .firewall_fd = -1, .rtnl_fd = -1             \
+    }
+#define cleanup_removal __attribute__((cleanup(removal_release)))
+
+static void removal_release(struct removal *removal)
 {
+    cleanup_close_fd(&removal->dir_fd);
+    cleanup_close_fd(&removal->lock_fd);
+    cleanup_close_fd(&removal->bridge_fd);
+    cleanup_close_fd(&removal->firewall_fd);
+    cleanup_close_fd(&removal->rtnl_fd);
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* In the child. Pipes of our parent must end when it ends. */
+static void keep_only(const struct removal *removal)
+{
+    int kept[] = {removal->dirs.run_fd, removal->bridge_fd, removal->firewall_fd, removal->rtnl_fd};
+    unsigned int first = 0;
+
+    qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), compare_fds);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        unsigned int fd = (unsigned int)kept[i];
+
+        if (fd > first)
+            (void)close_range(first, fd - 1, 0); /* 5.9; fails for no other reason */
+        first = fd + 1;
+    }
+    (void)close_range(first, UINT_MAX, 0);
+}
+
+/* The kernel unregisters a bridge in several RCU grace periods, 30 ms and more, and frees firewall
+ * objects when the socket that deleted them is closed. Nobody needs to wait for that but a
+ * network_create of the same name: the child holds the bridge's lock until it is done. */
+static int delete_bridge_behind(const struct removal *removal, const char *bridge,
+                                struct error *err)
+{
+    cleanup_free char *lock_path = x_printf("networks/.%s", bridge);
+    pid_t child = fork();
+
+    if (child < 0) /* then we wait ourselves */
+        return rtnl_link_delete(removal->rtnl_fd, bridge, err);
+    if (child > 0)
+        return 0;
+    (void)setsid(); /* Ctrl-C is for our parent */
+    keep_only(removal);
+    (void)rtnl_link_delete(removal->rtnl_fd, bridge, NULL); /* what stays, network_create adopts */
+    (void)unlinkat(removal->dirs.run_fd, lock_path, 0);
+    _exit(0);
+}
+
+static int remove_locked(struct arena *arena, struct removal *removal, const char *name,
+                         struct error *err)
+{
+    const struct network_dirs *dirs = &removal->dirs;
     cleanup_endpoint_dir struct endpoint_dir endpoints = ENDPOINT_DIR_INIT;
-    cleanup_fd int rtnl_fd = -1;
     const struct network_record *record;
-    int found = record_read(arena, dir_fd, name, &record, err);
+    int found = record_read(arena, removal->dir_fd, name, &record, err);
 
     if (found != 0)
         return found < 0 ? -1 : 0;
@@ -325,23 +418,29 @@ static int remove_locked(struct arena *arena, const struct network_dirs *dirs, i
         check_unused(arena, dirs, name, err) < 0)
         return -1;
     /* The record goes last: a removal that was cut short is found and finished by the next. */
-    if (leave_firewall(arena, dirs, dir_fd, record, err) < 0 || rtnl_open(&rtnl_fd, err) < 0 ||
-        rtnl_link_delete(rtnl_fd, record->bridge, err) < 0 ||
-        endpoint_dir_remove(dirs->run_fd, name, err) < 0)
+    if (lock_bridge(dirs, record->bridge, &removal->bridge_fd, err) < 0 ||
+        leave_firewall(arena, dirs, removal->dir_fd, record, err) < 0 ||
+        rtnl_open(&removal->rtnl_fd, err) < 0 || endpoint_dir_remove(dirs->run_fd, name, err) < 0)
         return -1;
-    return record_remove(dir_fd, name, err);
+    if (delete_bridge_behind(removal, record->bridge, err) < 0)
+        return -1;
+    return record_remove(removal->dir_fd, name, err);
 }
 
 int network_remove(const struct network_dirs *dirs, const char *name, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_fd int dir_fd = -1;
-    cleanup_fd int lock_fd = -1;
+    cleanup_removal struct removal removal = REMOVAL_INIT;
 
     if (record_check_name("network", name, err) < 0)
         return -1;
-    if (record_open_dir(dirs, &dir_fd, err) < 0 || lock_networks(dir_fd, &lock_fd, err) < 0 ||
-        remove_locked(&arena, dirs, dir_fd, name, err) < 0)
+    removal.dirs = *dirs;
+    if (record_open_dir(dirs, &removal.dir_fd, err) < 0 ||
+        lock_networks(removal.dir_fd, &removal.lock_fd, err) < 0 ||
+        network_open_firewall(&removal.firewall_fd, err) < 0)
+        return error_wrap(err, "remove network \"%s\"", name);
+    removal.dirs.firewall_fd = removal.firewall_fd;
+    if (remove_locked(&arena, &removal, name, err) < 0)
         return error_wrap(err, "remove network \"%s\"", name);
     return 0;
 }

@@ -12,6 +12,7 @@
  *   state/networks/.lock                        held while a subnet is chosen or a network goes
  *   run/networks/NAME/endpoints/IP_ID.json      struct network_endpoint, one file each
  *   run/networks/NAME/lock                      held while an address is chosen
+ *   run/networks/.BRIDGE                        held while a bridge is made or deleted
  *   run/networks/.firewall                      shared: elements change; exclusive: table (re)made
  *
  *   One file per endpoint and not one file for all: attaching the hundredth container costs what
@@ -47,7 +48,12 @@ enum {
 struct network_dirs {
     int state_fd; /* BERTH_ROOT */
     int run_fd;   /* BERTH_RUN */
+    /* Of network_open_firewall, for processes that live long; 0: opened for every change. Closing
+     * such a socket waits until the kernel has freed what was deleted by anyone (10 ms). */
+    int firewall_fd;
 };
+
+int network_open_firewall(int *ret_fd, struct error *err);
 
 struct network_definition {
     const char *name;    /* final and unique on the host: "shop_default"; [A-Za-z0-9][A-Za-z0-9_.-]*
@@ -88,8 +94,11 @@ int network_create(struct arena *arena, const struct network_dirs *dirs,
 int network_ensure_up(const struct network_dirs *dirs, const struct network_record *record,
                       struct error *err);
 
-/* Remove endpoints' directory, firewall elements, bridge, record. Absent is fine. ERROR_CONFLICT
- * naming the containers while endpoints exist. With the last network goes the firewall table. */
+/* Remove endpoints' directory, firewall elements, record and bridge. Absent is fine. ERROR_CONFLICT
+ * naming the containers while endpoints exist. With the last network goes the firewall table.
+ *
+ * The kernel takes 30 ms and more for the bridge: a child process waits for that, holding the
+ * bridge's lock, so that a network_create of the same name begins after it. */
 int network_remove(const struct network_dirs *dirs, const char *name, struct error *err);
 
 /* Reads only. */
@@ -165,9 +174,9 @@ int network_publish(const struct network_dirs *dirs, const struct network_record
                     const char *container, const struct network_port *ports, size_t n_ports,
                     struct error *err);
 
-/* Withdraw ports, delete the interface (it may be gone with its namespace), free the address.
- * Needs only the files, so it also reclaims endpoints of containers that are long gone. Idempotent.
- */
+/* Withdraw ports, cut the interface off, free the address. The interface itself goes with its
+ * namespace, which the kernel does in its own time (deleting it here would wait 30 ms). Needs only
+ * the files, so it also reclaims endpoints of containers that are long gone. Idempotent. */
 int network_detach(const struct network_dirs *dirs, const char *network, const char *container,
                    struct error *err);
 

@@ -91,11 +91,22 @@ static void message(struct netlink_batch *batch, uint16_t type, uint16_t flags,
                     sizeof(header));
 }
 
-void nft_table_add(struct netlink_batch *batch, const struct nft_table *table)
+static void put_new_table(struct netlink_batch *batch, const struct nft_table *table,
+                          uint16_t flags)
 {
-    message(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
+    message(batch, NFT_MSG_NEWTABLE, flags, table);
     netlink_put_text(batch, NFTA_TABLE_NAME, table->name);
     netlink_put_be32(batch, NFTA_TABLE_FLAGS, 0);
+}
+
+void nft_table_add(struct netlink_batch *batch, const struct nft_table *table)
+{
+    put_new_table(batch, table, NLM_F_CREATE);
+}
+
+void nft_table_add_new(struct netlink_batch *batch, const struct nft_table *table)
+{
+    put_new_table(batch, table, NLM_F_CREATE | NLM_F_EXCL);
 }
 
 void nft_table_delete(struct netlink_batch *batch, const struct nft_table *table)

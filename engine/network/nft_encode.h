@@ -26,6 +26,8 @@ void nft_batch_begin(struct netlink_batch *batch);
 void nft_batch_end(struct netlink_batch *batch);
 
 void nft_table_add(struct netlink_batch *batch, const struct nft_table *table);
+/* The same, but the batch fails with EEXIST if there is one. */
+void nft_table_add_new(struct netlink_batch *batch, const struct nft_table *table);
 void nft_table_delete(struct netlink_batch *batch, const struct nft_table *table);
 
 /* Field types of keys and data, in the order of concatenations. */

@@ -105,6 +105,34 @@ int rtnl_link_delete(int rtnl_fd, const char *name, struct error *err)
     return 0;
 }
 
+int rtnl_port_cut(int rtnl_fd, const char *name, struct error *err)
+{
+    cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
+    struct ifinfomsg info = {.ifi_family = AF_BRIDGE};
+    struct error failure = ERROR_INIT;
+    struct rtnl_link link;
+    size_t port;
+    int found = rtnl_link_find(rtnl_fd, name, &link, err);
+
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    /* In this form; IFLA_INFO_SLAVE_DATA takes a state and ignores it (6.18). */
+    info.ifi_index = link.index;
+    link_message(&batch, RTM_SETLINK, 0, &info);
+    port = netlink_nest(&batch, IFLA_PROTINFO);
+    netlink_put_u8(&batch, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
+    netlink_put(&batch, IFLA_BRPORT_FLUSH, NULL, 0);
+    netlink_nest_end(&batch, port);
+    /* EINVAL, EOPNOTSUPP: no port of a bridge (any more). ENODEV, ENETDOWN: going. */
+    if (netlink_transact(rtnl_fd, &batch, NULL, &failure) < 0 && failure.errnum != ENODEV &&
+        failure.errnum != EINVAL && failure.errnum != EOPNOTSUPP && failure.errnum != ENETDOWN) {
+        if (err != NULL)
+            *err = failure;
+        return error_wrap(err, "cut interface \"%s\" off", name);
+    }
+    return 0;
+}
+
 int sysctl_write(const char *name, const char *value, struct error *err)
 {
     char *path = x_printf("/proc/sys/net/%s", name);

@@ -29,6 +29,10 @@ int rtnl_link_find(int rtnl_fd, const char *name, struct rtnl_link *ret, struct 
 /* Absent is fine. */
 int rtnl_link_delete(int rtnl_fd, const char *name, struct error *err);
 
+/* Stop a bridge port: it forwards nothing from now on, and the bridge forgets what it learnt there.
+ * Costs microseconds where deleting waits for RCU. Absent is fine. */
+int rtnl_port_cut(int rtnl_fd, const char *name, struct error *err);
+
 struct rtnl_bridge {
     const char *name;
     uint8_t mac[ALLOCATE_MAC_BYTES];

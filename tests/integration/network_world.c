@@ -15,6 +15,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/fs.h"
 #include "engine/base/process.h"
 #include "engine/network/netns.h"
@@ -66,6 +67,7 @@ void machine_start(struct machine *machine)
 
     if (geteuid() != 0)
         SKIP("needs root");
+    *machine = (struct machine){.arena = ARENA_INIT, .outside_fd = -1};
     CHECK(unshare(CLONE_NEWNET | CLONE_NEWNS) == 0);
     CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
     CHECK(mount("sysfs", "/sys", "sysfs", 0, NULL) == 0);
@@ -76,8 +78,6 @@ void machine_start(struct machine *machine)
     CHECK(root_fd >= 0);
     CHECK_OK(fs_open_dirs(root_fd, "state", 0755, &machine->dirs.state_fd, &err), &err);
     CHECK_OK(fs_open_dirs(root_fd, "run", 0755, &machine->dirs.run_fd, &err), &err);
-    machine->arena = (struct arena)ARENA_INIT;
-    machine->outside_fd = -1;
 }
 
 void machine_add_outside(struct machine *machine)
@@ -183,4 +183,24 @@ void machine_publish(struct machine *machine, const struct network_record *recor
 
     (void)snprintf(port.host_ip, sizeof(port.host_ip), "%s", host_ip);
     CHECK_OK(network_publish(&machine->dirs, record, id, &port, 1, &err), &err);
+}
+
+void lab_wait_for_removals(struct machine *machine)
+{
+    int64_t end_ns = clock_monotonic_ns() + 10 * NS_PER_S;
+
+    for (;;) {
+        struct arena arena = ARENA_INIT;
+        struct strings files;
+        struct error err = ERROR_INIT;
+        bool is_going = false;
+
+        CHECK_OK(fs_list(machine->dirs.run_fd, "networks", &arena, &files, &err), &err);
+        for (size_t i = 0; i < files.n; i++)
+            is_going |= text_starts_with(files.items[i], ".bt-");
+        arena_release(&arena);
+        if (!is_going)
+            return;
+        CHECK(clock_monotonic_ns() < end_ns);
+    }
 }

@@ -40,6 +40,9 @@ const char *lab_reaches(int from_fd, const char *ip, uint16_t port, int server_f
 void machine_publish(struct machine *machine, const struct network_record *record, const char *id,
                      const char *host_ip, uint16_t host_port, uint16_t container_port);
 
+/* Until bridges that are being deleted are gone. */
+void lab_wait_for_removals(struct machine *machine);
+
 #define CHECK_REACHES(from, ip, port, server)                                                      \
     do {                                                                                           \
         if (lab_reaches(from, ip, port, server, REACHED_MS) == NULL)                               \
