@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/fs.h"
@@ -91,6 +92,7 @@ void world_close(struct world *world)
     close(world->zygote.fd);
     world->zygote.fd = -1;
     CHECK_INT(poll(&ended, 1, EVENT_TIMEOUT_MS), 1); /* it has nothing left to do */
+    CHECK(waitpid(world->zygote.pid, NULL, 0) == world->zygote.pid);
     zygote_close(&world->zygote);
     arena_release(&world->arena);
 }
