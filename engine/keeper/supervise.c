@@ -525,7 +525,7 @@ void supervise_remove(struct supervised *container, bool with_volumes, struct er
     attach_detach(container, record.json ? &record : NULL);
     if (cgroup_remove(&keeper->layout, keeper->place.project, container->name, &one) < 0)
         error_gather(ret_failure, &one);
-    if (with_volumes && volume_remove_anonymous(keeper->place.state_fd, container->id, &one) < 0)
+    if (with_volumes && volume_remove_anonymous(keeper->place.state_fd, container->name, &one) < 0)
         error_gather(ret_failure, &one);
     if (container_record_remove(keeper->place.state_fd, container->id, container->name,
                                 keeper->place.project, &one) < 0)

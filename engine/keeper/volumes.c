@@ -121,12 +121,14 @@ static int open_anonymous(struct keeper *keeper, struct arena *arena,
 {
     char *name = arena_alloc(arena, VOLUME_ANONYMOUS_NAME_SIZE);
     struct mount_spec *spec = arena_new(arena, struct mount_spec);
-    struct volume volume = {
-        .name = name, .project = record->project, .container_id = record->id, .target = target};
+    struct volume volume = {.name = name,
+                            .project = record->project,
+                            .container = record->spec->name,
+                            .target = target};
 
     *spec = (struct mount_spec){
         .kind = MOUNT_VOLUME, .source = name, .target = target, .mode = -1, .no_copy = no_copy};
-    volume_anonymous_name(record->id, target, name);
+    volume_anonymous_name(record->spec->name, target, name);
     if (volume_create(keeper->place.state_fd, &volume, err) < 0 ||
         (!no_copy && fill(keeper, arena, record, name, target, err) < 0))
         return error_wrap(err, "anonymous volume for \"%s\"", target);

@@ -97,13 +97,13 @@ static json_t *to_json(const struct volume *volume)
     for (size_t i = 0; i < volume->labels.n; i++)
         json_set_text(labels, volume->labels.items[i].name,
                       volume->labels.items[i].value ? volume->labels.items[i].value : "");
-    if (volume->container_id && !json_object_get(labels, ANONYMOUS_LABEL))
+    if (volume->container && !json_object_get(labels, ANONYMOUS_LABEL))
         json_set_text(labels, ANONYMOUS_LABEL, "");
 
     json_set_i64(json, "format", RECORD_FORMAT);
     json_set_text(json, "name", volume->name);
     json_set_text(json, "project", volume->project);
-    json_set_text(json, "container", volume->container_id);
+    json_set_text(json, "container", volume->container);
     json_set_text(json, "target", volume->target);
     json_set_take(json, "labels", labels);
     json_set_i64(json, "created_ns", volume->created_ns);
@@ -133,7 +133,7 @@ static struct volume from_json(const json_t *json, const char *state_path, struc
         .name = arena_strdup(arena, name),
         .project = arena_strdup(arena, json_text_or(json, "project", NULL)),
         .labels = json_pairs(arena, json, "labels"),
-        .container_id = arena_strdup(arena, json_text_or(json, "container", NULL)),
+        .container = arena_strdup(arena, json_text_or(json, "container", NULL)),
         .target = arena_strdup(arena, json_text_or(json, "target", NULL)),
         .path = arena_printf(arena, "%s/" VOLUMES "/%s/" VOLUME_DATA, state_path, name),
         .created_ns = json_i64_or(json, "created_ns", 0),
@@ -210,31 +210,16 @@ int volume_create(int state_fd, const struct volume *volume, struct error *err)
     return r < 0 ? error_wrap(err, "create volume \"%s\"", volume->name) : r;
 }
 
-void volume_anonymous_name(const char *container_id, const char *target,
+void volume_anonymous_name(const char *container, const char *target,
                            char ret_name[static VOLUME_ANONYMOUS_NAME_SIZE])
 {
     cleanup_sha256 struct sha256 hash = SHA256_INIT;
 
     sha256_init(&hash);
     sha256_add_text(&hash, "anonymous volume");
-    sha256_add_text(&hash, container_id);
+    sha256_add_text(&hash, container);
     sha256_add_text(&hash, target);
     sha256_end_hex(&hash, ret_name);
-}
-
-int volume_reassign_anonymous(int state_fd, const char *name, const char *container_id,
-                              struct error *err)
-{
-    cleanup_json json_t *json = NULL;
-    cleanup_fd int volume_fd = -1;
-
-    if (volume_open(state_fd, name, &volume_fd, err) < 0 ||
-        json_read_at(volume_fd, RECORD, RECORD_MAX_BYTES, &json, err) < 0)
-        return -1;
-    if (!json_text_or(json, "container", NULL))
-        return error_set(err, ERROR_CONFLICT, "volume \"%s\" is not anonymous", name);
-    json_set_text(json, "container", container_id);
-    return write_record(volume_fd, json, err);
 }
 
 /* ------------------------------------------------------------------ look */
@@ -371,7 +356,7 @@ static bool looks_anonymous(const char *name)
            strspn(name, "0123456789abcdef") == VOLUME_ANONYMOUS_NAME_SIZE - 1;
 }
 
-int volume_remove_anonymous(int state_fd, const char *container_id, struct error *err)
+int volume_remove_anonymous(int state_fd, const char *container, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     cleanup_fd int volumes_fd = -1;
@@ -387,7 +372,7 @@ int volume_remove_anonymous(int state_fd, const char *container_id, struct error
 
         if (!looks_anonymous(names.items[i]) ||
             read_record(volumes_fd, names.items[i], &json, NULL) < 0 ||
-            !text_equal(json_text_or(json, "container", NULL), container_id))
+            !text_equal(json_text_or(json, "container", NULL), container))
             continue;
         if (remove_named(volumes_fd, names.items[i], &here) < 0)
             error_gather(&first, &here);

@@ -33,9 +33,10 @@ struct volume {
     const char *name;
     const char *project; /* NULL when made by hand */
     struct pairs labels;
-    const char *container_id, *target; /* anonymous: whose, and where it is mounted; else NULL */
-    const char *path;                  /* absolute, of data/; out only */
-    int64_t created_ns;                /* real time; out only */
+    const char *container, *target; /* anonymous: name of its container, and where it is
+                                      mounted there; else NULL */
+    const char *path;               /* absolute, of data/; out only */
+    int64_t created_ns;             /* real time; out only */
 };
 
 /* Make it. One of that name that exists is fine: 1 is returned and it stays as it is, whatever its
@@ -43,14 +44,12 @@ struct volume {
 int volume_create(int state_fd, const struct volume *volume, struct error *err);
 
 /* Anonymous volumes (VOLUME of an image, "/path" alone) belong to one container at one path. The
- * name says so: SHA-256 of both, so that doing it twice makes one volume. */
-void volume_anonymous_name(const char *container_id, const char *target,
+ * name says so: SHA-256 of both, so that doing it twice makes one volume, and a container that
+ * replaces another of the same name finds its data again. */
+void volume_anonymous_name(const char *container, const char *target,
                            char ret_name[static VOLUME_ANONYMOUS_NAME_SIZE]);
-/* A container takes over those of its predecessor (recreate): only the record changes. */
-int volume_reassign_anonymous(int state_fd, const char *name, const char *container_id,
-                              struct error *err);
 /* Every anonymous volume of the container goes (found by their records). */
-int volume_remove_anonymous(int state_fd, const char *container_id, struct error *err);
+int volume_remove_anonymous(int state_fd, const char *container, struct error *err);
 
 /* Anonymous ones too; sorted by name. state_path is for volume.path. A record that can't be
  * read is skipped with a trace. */
