@@ -154,8 +154,7 @@ static int prune_dir(int state_fd, const char *dir, int64_t oldest_ns, struct er
     if (fs_list(state_fd, dir, &arena, &names, &why) < 0) {
         if (why.code == ERROR_NOT_FOUND)
             return 0;
-        error_gather(err, &why);
-        return -1;
+        return error_set(err, why.code, "%s", why.text);
     }
     for (size_t i = 0; i < names.n; i++) {
         const char *path = arena_printf(&arena, "%s/%s", dir, names.items[i]);

@@ -80,8 +80,7 @@ int copy_make_dirs(struct arena *arena, int root_fd, const char *path, uid_t uid
         is_new = false;
         if (open_dir(root_fd, prefix, &next_fd, &why) < 0) {
             if (why.code != ERROR_NOT_FOUND) {
-                error_gather(err, &why);
-                return error_wrap(err, "make the directory \"%s\"", path);
+                return error_set(err, why.code, "make the directory \"%s\": %s", path, why.text);
             }
             int r = make_dir(fd, at, prefix, uid, gid, mode, err);
             if (r == 1)

@@ -144,8 +144,8 @@ static int open_context(struct builder *builder, struct error *err)
     if (fd < 0)
         return error_sys(err, errno, "open the build context \"%s\"", builder->request->context);
     builder->context.root_fd = fd;
-    return file_stats_open(builder->state_fd, builder->request->context, &builder->context.stats,
-                           err);
+    builder->context.stats = file_stats_open(builder->state_fd, builder->request->context);
+    return 0;
 }
 
 static int find_image_layers(struct copy_job *job, const char *image, struct strings *ret,
@@ -339,9 +339,7 @@ static int extract(struct copy_job *job, const struct copy_request *request, int
     job_close(worker);
     if (r < 0 && why.code == ERROR_UNSUPPORTED)
         return 1;
-    if (r < 0)
-        error_gather(err, &why);
-    return r;
+    return r < 0 ? error_set(err, why.code, "%s", why.text) : 0;
 }
 
 /* 1: no archive, copy it. */

@@ -17,7 +17,6 @@ enum { END_TIMEOUT_MS = 5000, GUARD_FDS = 3 };
 int guard_free(const struct guard_duty *duty, struct error *err)
 {
     struct error why = ERROR_INIT, first = ERROR_INIT;
-    int r = 0;
 
     if (cgroup_kill(duty->layout, duty->project, duty->name, &why) < 0)
         error_gather(&first, &why);
@@ -31,11 +30,7 @@ int guard_free(const struct guard_duty *duty, struct error *err)
             error_gather(&first, &why);
         (void)network_remove(&duty->dirs, duty->network, NULL); /* likewise */
     }
-    if (first.code != ERROR_NONE) {
-        error_gather(err, &first);
-        r = -1;
-    }
-    return r;
+    return first.code != ERROR_NONE ? error_set(err, first.code, "%s", first.text) : 0;
 }
 
 /* Keep the three descriptors we need, as 3, 4 and 5, and nothing else. */

@@ -454,7 +454,7 @@ static int take_matches(struct walker *walker, const char *source, struct source
         } else if (why.code == ERROR_NOT_FOUND || why.code == ERROR_UNSUPPORTED) {
             r = 0;
         } else {
-            error_gather(outer, &why);
+            *outer = why;
         }
     }
     vec_release(&matches.paths);

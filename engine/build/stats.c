@@ -71,7 +71,7 @@ static int read_entry(struct file_stats *stats, const struct buf *bytes, size_t 
     return 0;
 }
 
-int file_stats_open(int state_fd, const char *context, struct file_stats **ret, struct error *err)
+struct file_stats *file_stats_open(int state_fd, const char *context)
 {
     struct file_stats *stats = x_alloc(sizeof(*stats));
     cleanup_buf struct buf bytes = BUF_INIT;
@@ -80,15 +80,14 @@ int file_stats_open(int state_fd, const char *context, struct file_stats **ret, 
     stats->state_fd = state_fd;
     sha256_hex(context, strlen(context), hex);
     (void)snprintf(stats->name, sizeof(stats->name), "build/contexts/%s", hex); /* fits */
-    if (fs_read_file(state_fd, stats->name, STATS_BYTES_MAX, &bytes, err) < 0) {
+    if (fs_read_file(state_fd, stats->name, STATS_BYTES_MAX, &bytes, NULL) < 0) {
         trace(TRACE_BUILD, "no stat cache for %s", context); /* everything is read then */
     } else if (bytes.len >= sizeof(magic) && memcmp(bytes.data, magic, sizeof(magic)) == 0) {
         size_t at = sizeof(magic);
         while (read_entry(stats, &bytes, &at) == 0)
             ;
     }
-    *ret = stats;
-    return 0;
+    return stats;
 }
 
 void file_stats_close(struct file_stats *stats)

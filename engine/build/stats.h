@@ -17,7 +17,7 @@ struct error;
 struct file_stats;
 
 /* context: absolute path, names the file. A damaged or missing one reads as empty. */
-int file_stats_open(int state_fd, const char *context, struct file_stats **ret, struct error *err);
+struct file_stats *file_stats_open(int state_fd, const char *context);
 void file_stats_close(struct file_stats *stats); /* NULL is fine; saves nothing */
 
 /* The digest of a file that still looks as it did; false when it has to be read. */

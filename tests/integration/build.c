@@ -1,6 +1,5 @@
 /* Builds against this kernel: COPY, RUN, the cache, and what hostile trees try. */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,8 @@
 
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
+#include "engine/base/path.h"
+#include "engine/build/seal.h"
 #include "tests/integration/build_world.h"
 #include "tests/tap.h"
 
@@ -447,5 +448,95 @@ TEST(nothing_is_left_behind)
     CHECK_OK(fs_list(world.run_fd, "networks", &world.arena, &names, &err), &err);
     for (size_t i = 0; i < names.n; i++)
         CHECK(!text_equal(names.items[i], "berth_build"));
+    build_world_close(&world);
+}
+
+/* The worker is looked for beside the program, which is not where make puts tests. */
+static void link_worker(void)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    char self[4096] = "";
+
+    CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    const char *dir = path_dir(&arena, self);
+    if (access(arena_printf(&arena, "%s/../../berth-worker", dir), X_OK) != 0)
+        SKIP("needs berth-worker: make all");
+    (void)symlink("../../berth-worker", arena_printf(&arena, "%s/berth-worker", dir));
+}
+
+static void make_archive(const struct build_world *world)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const char *line = arena_printf(&arena,
+                                    "cd %s && mkdir -p tree/bin tree/data && echo x > tree/bin/x &&"
+                                    " echo d > tree/data/d && chown 3:4 tree/data/d &&"
+                                    " tar -czf a.tar.gz -C tree . && echo no | gzip > text.gz",
+                                    world->context);
+    const char *const argv[] = {"sh", "-c", line, NULL};
+
+    world_run(argv);
+}
+
+TEST(add_unpacks_archives_and_copies_the_rest)
+{
+    struct build_world world;
+
+    build_world_open(&world);
+    link_worker();
+    make_archive(&world);
+    context_file(&world, "plain", "p", 0644);
+    build(&world, "FROM busybox:1\nADD a.tar.gz /opt\nADD --chown=9:9 a.tar.gz /owned/\n"
+                  "ADD text.gz /text.gz\nADD plain /p\nCOPY a.tar.gz /copied\n");
+    CHECK_TEXT(built_file(&world, "/opt/bin/x"), "file 644 0:0 x");
+    CHECK_TEXT(built_file(&world, "/opt/data/d"), "file 644 3:4 d");
+    CHECK_TEXT(built_file(&world, "/owned/data/d"), "file 644 9:9 d");
+    CHECK_CONTAINS(built_file(&world, "/text.gz"), "file 644 0:0 \x1f\x8b");
+    CHECK_TEXT(built_file(&world, "/p"), "file 644 0:0 p");
+    CHECK_CONTAINS(built_file(&world, "/copied"), "file 644 0:0 \x1f\x8b");
+    build_world_close(&world);
+}
+
+static int write_to_fd(const void *data, size_t len, void *context, struct error *err)
+{
+    return fs_write_all(*(int *)context, data, len, err);
+}
+
+/* GNU tar reads what the diff id is made of, and finds the same files in it. */
+TEST(the_archive_behind_a_diff_id_is_a_good_tar)
+{
+    struct build_world world;
+    struct image_info info;
+    struct error err = ERROR_INIT;
+    const char *tar, *out, *line;
+    int tree_fd;
+
+    build_world_open(&world);
+    context_file(&world, arena_printf(&world.arena, "long/%0150d/%0120d", 1, 2), "deep", 0600);
+    context_file(&world, "f", "content", 04755);
+    context_symlink(&world, "link", "a target");
+    build(&world, "FROM scratch\nCOPY --chown=123456789:5 . /\nCOPY f /dir/\n");
+    CHECK_OK(image_find(world.state_fd, &world.arena, world.id, &info, &err), &err);
+    CHECK_OK(layer_open(world.state_fd, info.layers.items[0], &tree_fd, NULL, &err), &err);
+    int read_fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    tar = arena_printf(&world.arena, "%s/layer.tar", world.dir);
+    out = arena_printf(&world.arena, "%s/out", world.dir);
+    int tar_fd = open(tar, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(tree_fd >= 0 && read_fd >= 0 && tar_fd >= 0);
+    CHECK_OK(layer_write_tar(read_fd, write_to_fd, &tar_fd, NULL, NULL, &err), &err);
+    line = arena_printf(&world.arena,
+                        "list() { (cd \"$1\" && find . -mindepth 1 -printf '%%P %%y %%m %%U:%%G "
+                        "%%l %%T@\\n' | sort); }\n"
+                        "mkdir %s; tar -xpf %s -C %s\n"
+                        "[ \"sha256:$(sha256sum < %s | cut -c1-64)\" = %s ]\n"
+                        "list %s > %s.1; list %s/state/%s > %s.2; diff %s.1 %s.2; diff -r "
+                        "--no-dereference %s %s/state/%s\n",
+                        out, tar, out, tar, info.layers.items[0], out, out, world.dir,
+                        layer_path(&world.arena, info.layers.items[0]), out, out, out, out,
+                        world.dir, layer_path(&world.arena, info.layers.items[0]));
+    const char *const argv[] = {"sh", "-ec", line, NULL};
+    world_run(argv);
+    close(tar_fd);
+    close(read_fd);
+    close(tree_fd);
     build_world_close(&world);
 }

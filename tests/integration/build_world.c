@@ -16,7 +16,7 @@
 #include "engine/build/seal.h"
 #include "tests/tap.h"
 
-static void run(const char *const argv[])
+void world_run(const char *const argv[])
 {
     struct process_options options = PROCESS_OPTIONS_INIT;
     struct process process = PROCESS_INIT;
@@ -60,8 +60,8 @@ static void fill_base(struct build_world *world, const char *tree)
                                 NULL};
     const char *const links[] = {"chroot",   tree, "/usr/bin/busybox", "--install", "-s",
                                  "/usr/bin", NULL};
-    run(copy);
-    run(links);
+    world_run(copy);
+    world_run(links);
 }
 
 static void make_base(struct build_world *world)
@@ -109,7 +109,7 @@ void build_world_open(struct build_world *world)
         SKIP("needs root");
     if (access("/bin/busybox", X_OK) != 0)
         SKIP("needs /bin/busybox (static)");
-    *world = (struct build_world){.dir = tap_temp_dir()};
+    *world = (struct build_world){.dir = tap_temp_dir(), .notify_fd = -1};
     world->context = arena_printf(&world->arena, "%s/context", world->dir);
     world->state_fd = open_dir(arena_printf(&world->arena, "%s/state", world->dir));
     world->run_fd = open_dir(arena_printf(&world->arena, "%s/run", world->dir));
@@ -153,7 +153,8 @@ static void on_event(enum build_event_kind kind, const char *text, void *context
 {
     struct build_world *world = context;
 
-    (void)kind;
+    if (kind == BUILD_LOG && world->notify_fd >= 0)
+        CHECK(write(world->notify_fd, "x", 1) == 1);
     buf_printf(&world->log, "%s\n", text);
 }
 

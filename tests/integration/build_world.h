@@ -16,6 +16,7 @@ struct build_world {
     struct buf log;   /* progress and output of the last build, a line each */
     struct error err; /* of the last build */
     char id[DIGEST_TEXT_SIZE];
+    int notify_fd; /* gets a byte per line of output; -1 = none */
     struct image_build_request request;
 };
 
@@ -33,6 +34,9 @@ void context_remove(const struct build_world *world, const char *path);
 int try_build(struct build_world *world, const char *dockerfile);
 /* The same, must work. */
 void build(struct build_world *world, const char *dockerfile);
+
+/* Run a program to its end; it must succeed. */
+void world_run(const char *const argv[]);
 
 /* How often a text occurs in the log. */
 size_t log_count(const struct build_world *world, const char *part);
