@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -208,6 +210,16 @@ int fs_open_dirs(int dirfd, const char *name, mode_t mode, int *ret_fd, struct e
         return error_sys(err, errno, "open directory \"%s\"", name);
     *ret_fd = fd;
     return 0;
+}
+
+void fs_spread_subdirs(int dir_fd)
+{
+    int flags;
+
+    if (ioctl(dir_fd, FS_IOC_GETFLAGS, &flags) < 0 || flags & FS_TOPDIR_FL)
+        return;
+    flags |= FS_TOPDIR_FL;
+    (void)ioctl(dir_fd, FS_IOC_SETFLAGS, &flags); /* it is only slower without */
 }
 
 bool fs_exists(int dirfd, const char *name)

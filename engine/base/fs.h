@@ -38,6 +38,12 @@ int fs_remove_tree(int dirfd, const char *name, struct error *err);
 
 bool fs_exists(int dirfd, const char *name);
 
+/* A directory whose subdirectories have nothing to do with each other: ext4 then starts each in a
+ * part of the disk of its own (FS_TOPDIR_FL, "chattr +T"). Else they share one group of inodes, and
+ * every file made there steps over all that were deleted in the last minutes: measured 2 ms for the
+ * dozen that an overlay mount makes. Ignored by file systems that don't know it. */
+void fs_spread_subdirs(int dir_fd);
+
 /* Names in a directory, sorted bytewise, without "." and ".."; strings live in the arena. */
 struct arena;
 struct strings;

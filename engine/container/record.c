@@ -309,11 +309,12 @@ static int index_add(int state_fd, const char *project, const char *name, const 
 
 static int dir_make(int state_fd, const char *id, int *ret_fd, struct error *err)
 {
-    cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_fd int fd = -1;
+    cleanup_fd int all_fd = -1, fd = -1;
 
-    if (fs_open_dirs(state_fd, arena_printf(&arena, "containers/%s", id), STATE_DIR_MODE, &fd,
-                     err) < 0)
+    if (fs_open_dirs(state_fd, "containers", STATE_DIR_MODE, &all_fd, err) < 0)
+        return -1;
+    fs_spread_subdirs(all_fd);
+    if (fs_open_dirs(all_fd, id, STATE_DIR_MODE, &fd, err) < 0)
         return -1;
     if (mkdirat(fd, "upper", UPPER_MODE) < 0 || mkdirat(fd, "work", STATE_DIR_MODE) < 0)
         return error_sys(err, errno, "make the directories of a container");

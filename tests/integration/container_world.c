@@ -101,7 +101,11 @@ void trial_init(struct trial *trial, struct world *world, const char *script)
 {
     struct arena *arena = &world->arena;
     const char *dir;
+    int all_fd = open(world->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    CHECK(all_fd >= 0);
+    fs_spread_subdirs(all_fd); /* as the engine does it */
+    close(all_fd);
     *trial = (struct trial){.world = world,
                             .build = CONTAINER_BUILD_INIT,
                             .pidfd = -1,
