@@ -103,18 +103,19 @@ void firewall_print(struct buf *out)
     nft_ruleset_print(out, &ruleset);
 }
 
-void firewall_put_table(struct netlink_batch *batch)
-{
-    /* Adding what exists is fine, deleting what doesn't is not: so add, delete, add. */
-    nft_table_add(batch, &ruleset.table);
-    nft_table_delete(batch, &ruleset.table);
-    nft_ruleset_put(batch, &ruleset);
-}
-
 void firewall_put_table_removal(struct netlink_batch *batch)
 {
+    /* Adding what exists is fine, deleting what does not is not. */
     nft_table_add(batch, &ruleset.table);
     nft_table_delete(batch, &ruleset.table);
+}
+
+void firewall_put_table(struct netlink_batch *batch, enum firewall_table what)
+{
+    if (what == FIREWALL_REPLACED)
+        firewall_put_table_removal(batch);
+    nft_table_add_new(batch, &ruleset.table);
+    nft_ruleset_put(batch, &ruleset);
 }
 
 static void put_one(struct netlink_batch *batch, enum nft_change change, const char *set,

@@ -36,7 +36,11 @@ struct firewall_publication {
 };
 
 /* Parts of a batch, between nft_batch_begin and nft_batch_end. */
-void firewall_put_table(struct netlink_batch *batch); /* anew, empty: atomic with what follows */
+enum firewall_table { FIREWALL_NEW, FIREWALL_REPLACED };
+/* Empty; atomic with what follows. FIREWALL_NEW fails with EEXIST if there is one;
+ * FIREWALL_REPLACED works in both cases, but whoever deletes waits for RCU when the socket is
+ * closed (10 ms). */
+void firewall_put_table(struct netlink_batch *batch, enum firewall_table what);
 void firewall_put_table_removal(struct netlink_batch *batch);
 void firewall_put_network(struct netlink_batch *batch, enum nft_change change,
                           const struct firewall_network *network);

@@ -96,23 +96,36 @@ static int put_everything(const struct network_dirs *dirs, const char *leaving,
     return 0;
 }
 
-int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struct error *err)
+static int send_everything(const struct network_dirs *dirs, const char *leaving, int nft_fd,
+                           enum firewall_table what, struct error *err)
 {
     cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
+
+    nft_batch_begin(&batch);
+    firewall_put_table(&batch, what);
+    if (put_everything(dirs, leaving, &batch, err) < 0)
+        return -1;
+    nft_batch_end(&batch);
+    return netlink_transact(nft_fd, &batch, NULL, err);
+}
+
+int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struct error *err)
+{
     cleanup_fd int lock_fd = -1;
     cleanup_fd int owned_fd = -1;
     int nft_fd;
+    struct error failure = ERROR_INIT;
 
     if (lock_firewall(dirs, FS_LOCK_EXCLUSIVE, &lock_fd, err) < 0 ||
         use_socket(dirs, &owned_fd, &nft_fd, err) < 0)
         return -1;
-    nft_batch_begin(&batch);
-    firewall_put_table(&batch);
-    if (put_everything(dirs, leaving, &batch, err) < 0)
-        return -1;
-    nft_batch_end(&batch);
-    if (netlink_transact(nft_fd, &batch, NULL, err) < 0)
+    if (send_everything(dirs, leaving, nft_fd, FIREWALL_NEW, &failure) < 0 &&
+        (failure.errnum != EEXIST ||
+         send_everything(dirs, leaving, nft_fd, FIREWALL_REPLACED, &failure) < 0)) {
+        if (err != NULL)
+            *err = failure;
         return error_wrap(err, "make firewall table \"inet berth\"");
+    }
     return firewall_admit(nft_fd, err);
 }
 

@@ -33,6 +33,7 @@ enum {
     PAIR_ATTEMPTS = 20, /* to find a free port number that both families have */
     PROC_NET_MAX_BYTES = 64 << 20,
     INODE_TEXT_SIZE = 32,
+    PROCESS_TITLE_MAX = 60,
 };
 
 void port_reservation_release(struct port_reservation *reservation)
@@ -190,27 +191,34 @@ static bool process_has_socket(int proc_fd, const char *pid, const char *link_wa
     return false;
 }
 
+/* What ps shows: the title that a process gave itself, or its command, cut to a line. */
+static void print_process(int proc_fd, const char *pid, struct buf *out)
+{
+    cleanup_buf struct buf title = BUF_INIT;
+    cleanup_free char *path = x_printf("%s/cmdline", pid);
+    cleanup_fd int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    char bytes[PROCESS_TITLE_MAX];
+    ssize_t n = fd >= 0 ? fs_read(fd, bytes, sizeof(bytes)) : -1;
+
+    for (ssize_t i = 0; i < n; i++)
+        buf_add_char(&title, isprint((unsigned char)bytes[i]) ? bytes[i] : ' ');
+    buf_add_char(out, '"');
+    buf_add_str(out, str_trim(buf_str(&title)));
+    buf_printf(out, "\" (process %s)", pid);
+}
+
 static bool find_holder(const char *inode, struct buf *ret_text)
 {
     cleanup_free char *link_wanted = x_printf("socket:[%s]", inode);
     cleanup_dir DIR *proc = opendir("/proc");
     struct dirent *entry;
 
-    while (proc != NULL && (entry = readdir(proc)) != NULL) {
-        cleanup_buf struct buf name = BUF_INIT;
-
-        if (!isdigit((unsigned char)entry->d_name[0]) ||
-            !process_has_socket(dirfd(proc), entry->d_name, link_wanted))
-            continue;
-        cleanup_free char *path = x_printf("%s/comm", entry->d_name);
-
-        buf_init(&name, 64);
-        if (fs_read_file(dirfd(proc), path, 64, &name, NULL) < 0)
-            return false;
-        buf_add_str(ret_text, str_trim(buf_str(&name)));
-        buf_printf(ret_text, " (process %s)", entry->d_name);
-        return true;
-    }
+    while (proc != NULL && (entry = readdir(proc)) != NULL)
+        if (isdigit((unsigned char)entry->d_name[0]) &&
+            process_has_socket(dirfd(proc), entry->d_name, link_wanted)) {
+            print_process(dirfd(proc), entry->d_name, ret_text);
+            return true;
+        }
     return false;
 }
 

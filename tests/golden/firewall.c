@@ -8,6 +8,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/fs.h"
+#include "engine/network/dns_rewrite.h"
 #include "tests/tap.h"
 
 static void check_golden(const char *file, const struct buf *got)
@@ -29,4 +30,13 @@ TEST(the_table_of_the_host)
 
     firewall_print(&got);
     check_golden("host.nft", &got);
+}
+
+TEST(the_rewriting_in_a_container)
+{
+    struct dns_rewrite rewrite = {.udp_port = 40001, .tcp_port = 40002};
+    struct buf got = BUF_INIT;
+
+    dns_rewrite_print(&got, &rewrite);
+    check_golden("container.nft", &got);
 }

@@ -12,6 +12,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/fs.h"
+#include "engine/network/dns_rewrite.h"
 #include "engine/network/firewall.h"
 #include "tests/integration/network_world.h"
 
@@ -133,23 +134,53 @@ TEST(egress_is_masqueraded_and_internal_networks_have_none)
                 "internal network can't publish");
 }
 
+/* Loading what we print with nft gives the table that we made. */
+static void check_loaded(const struct buf *printed, const char *table)
+{
+    struct error err = ERROR_INIT;
+    int fd = open(tap_temp_dir(), O_DIRECTORY | O_CLOEXEC);
+    char script[200];
+
+    CHECK_OK(fs_replace(fd, "berth.nft", buf_text(printed), printed->len, 0644, FS_VOLATILE, &err),
+             &err);
+    CHECK(chdir(tap_temp_dir()) == 0);
+    (void)snprintf(script, sizeof(script), "nft -t list table %s", table);
+    char *ours = lab_shell_text(script);
+    (void)snprintf(script, sizeof(script),
+                   "unshare -n sh -ec 'nft -f berth.nft; nft -t list table %s'", table);
+    CHECK_TEXT(ours, lab_shell_text(script));
+}
+
 TEST(what_is_encoded_is_what_is_printed)
 {
     struct machine machine;
+    struct dns_rewrite rewrite = {.udp_port = 40001, .tcp_port = 40002};
     struct buf text = BUF_INIT;
     struct error err = ERROR_INIT;
-    int fd;
 
     machine_start(&machine);
     (void)machine_make_network(&machine, "one", false);
     firewall_print(&text);
-    fd = open(tap_temp_dir(), O_DIRECTORY | O_CLOEXEC);
-    CHECK_OK(fs_replace(fd, "berth.nft", buf_text(&text), text.len, 0644, FS_VOLATILE, &err), &err);
-    CHECK(chdir(tap_temp_dir()) == 0);
-    char *ours = lab_shell_text("nft -t list table inet berth");
-    char *theirs =
-        lab_shell_text("unshare -n sh -ec 'nft -f berth.nft; nft -t list table inet berth'");
-    CHECK_TEXT(ours, theirs);
+    check_loaded(&text, "inet berth");
+    buf_clear(&text);
+    dns_rewrite_print(&text, &rewrite);
+    for (int i = 0; i < 2; i++) { /* made, and replaced */
+        CHECK_OK(dns_rewrite_install(&rewrite, &err), &err);
+        check_loaded(&text, "ip berth-dns");
+    }
+}
+
+TEST(a_table_of_another_version_is_replaced)
+{
+    struct machine machine;
+    machine_start(&machine);
+    lab_shell("nft add table inet berth; nft 'add chain inet berth schema_0'");
+    const struct network_record *net = machine_make_network(&machine, "one", false);
+    char *list = lab_shell_text("nft list table inet berth");
+
+    CHECK_CONTAINS(list, "schema_1");
+    CHECK_CONTAINS(list, net->bridge);
+    CHECK(strstr(list, "schema_0") == NULL);
 }
 
 TEST(a_flushed_ruleset_is_made_again_with_all_ports)
