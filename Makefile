@@ -232,7 +232,8 @@ build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/lib.a
 fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%)  ## libFuzzer on every tests/fuzz/*.c (FUZZ_SECONDS=60 each)
 	@set -e; for fuzzer in $(notdir $(basename $(FUZZ_SOURCES))); do \
 	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; \
-	    build/fuzz/bin/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    dict=; [ ! -f tests/fuzz/$$fuzzer.dict ] || dict=-dict=tests/fuzz/$$fuzzer.dict; \
+	    build/fuzz/bin/$$fuzzer $$dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 	        -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; done
 
 bench: all  ## measure berth beside its peers

@@ -25,7 +25,7 @@ static bool is_ambiguous(struct str text)
     static const char *const words[] = {"y", "n", "yes", "no", "on", "off", "<<", "="};
     size_t n = 0;
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; text.len <= 3 && i < sizeof(words) / sizeof(words[0]); i++) {
         if (text.len == strlen(words[i]) && strncasecmp(text.data, words[i], text.len) == 0)
             return true;
     }
