@@ -30,8 +30,10 @@ static pid_t test_pid;
 /* The engine starts keepers from /proc/self/exe: that is this program. */
 __attribute__((constructor)) static void be_a_keeper(int argc, char **argv)
 {
-    if (argc > 3 && strcmp(argv[1], "internal") == 0 && strcmp(argv[2], "keeper") == 0)
-        _exit(engine_keeper_main(argc, argv, argc - 3, argv + 3));
+    int code = engine_internal_main(argc, argv);
+
+    if (code >= 0)
+        _exit(code);
 }
 
 int64_t world_now_ms(void)

@@ -1,0 +1,173 @@
+/* Containers on networks: names, published ports, what is freed. And how long ten of them take. */
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "tests/integration/keeper_world.h"
+#include "tests/tap.h"
+
+enum { MANY = 10, ROUNDS = 5 };
+
+static const char *network_new(struct world *world)
+{
+    const char *name = arena_printf(&world->arena, "%s_default", world->project);
+    struct network_spec spec = {.name = name, .project = world->project};
+    struct error err = ERROR_INIT;
+
+    CHECK_OK(engine_network_create(world->engine, &spec, &err), &err);
+    return name;
+}
+
+static void network_end(struct world *world, const char *name)
+{
+    struct error err = ERROR_INIT;
+
+    CHECK_OK(engine_network_remove(world->engine, name, &err), &err);
+}
+
+static struct container_spec networked(struct world *world, const char *network, const char *name,
+                                       const char *line)
+{
+    struct container_spec spec = world_spec(world, name, line);
+    struct attachment_spec *attachment = arena_new(&world->arena, struct attachment_spec);
+
+    attachment->network = network;
+    attachment->aliases.items = arena_new_array(&world->arena, const char *, 1);
+    attachment->aliases.items[0] = name;
+    attachment->aliases.n = 1;
+    spec.network_mode = NULL;
+    spec.networks = attachment;
+    spec.n_networks = 1;
+    return spec;
+}
+
+/* What a server on a port of this host says; "" when it can't be reached. */
+static const char *ask(struct world *world, uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {1, 0};
+    char text[100] = "";
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        read(fd, text, sizeof(text) - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    return arena_strdup(&world->arena, text);
+}
+
+TEST(containers_find_each_other_by_alias)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec server = networked(world, network, "server", NULL);
+    struct container_spec client = networked(world, network, "client", "ping -c 1 -W 2 server");
+
+    world_run(world, &server);
+    CHECK_INT(world_info(world, server.name).n_endpoints, 1);
+    world_run(world, &client);
+    CHECK_INT(world_wait_status(world, client.name, CONTAINER_EXITED).exit_code, 0);
+    CHECK_CONTAINS(world_log(world, client.name),
+                   world_info(world, server.name).endpoints[0].ipv4_address);
+    world_do(world, WORLD_REMOVE, &client);
+    world_do(world, WORLD_REMOVE, &server);
+    network_end(world, network);
+}
+
+TEST(a_published_port_is_reached_until_the_container_stops)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec spec =
+        networked(world, network, "server", "while :; do echo hello | nc -l -p 80; done");
+    struct port_spec port = {.container_port = 80, .protocol = "tcp"};
+    struct container_info info;
+    int tries = 0;
+
+    spec.ports = &port;
+    spec.n_ports = 1;
+    world_run(world, &spec);
+    info = world_info(world, spec.name);
+    CHECK_INT(info.n_ports, 1);
+    CHECK(info.ports[0].host_port > 0);
+    while (strcmp(ask(world, info.ports[0].host_port), "hello\n") != 0 && ++tries < 200)
+        usleep(10000);
+    CHECK(tries < 200);
+    world_do(world, WORLD_STOP, &spec);
+    CHECK_INT(world_info(world, spec.name).n_ports, 0);
+    CHECK_TEXT(ask(world, info.ports[0].host_port), "");
+    world_do(world, WORLD_REMOVE, &spec);
+    network_end(world, network);
+}
+
+TEST(a_port_that_is_taken_is_an_error_that_names_it)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec first = networked(world, network, "first", NULL);
+    struct container_spec second = networked(world, network, "second", NULL);
+    struct port_spec port = {.container_port = 80, .protocol = "tcp"};
+    struct error err = ERROR_INIT;
+
+    first.ports = second.ports = &port;
+    first.n_ports = second.n_ports = 1;
+    world_run(world, &first);
+    port.host_first = port.host_last = world_info(world, first.name).ports[0].host_port;
+    world_do(world, WORLD_CREATE, &second);
+    CHECK(world_try(world, WORLD_START, &second, &err) < 0);
+    CHECK_CONTAINS(err.text, "port");
+    world_do(world, WORLD_REMOVE, &first);
+    world_do(world, WORLD_REMOVE, &second);
+    network_end(world, network);
+}
+
+TEST(ten_containers_come_and_go_quickly)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec specs[MANY];
+    int64_t best_up_ms = INT64_MAX, best_down_ms = INT64_MAX;
+
+    for (int i = 0; i < MANY; i++)
+        specs[i] = networked(world, network, arena_printf(&world->arena, "c%d", i), NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct error err = ERROR_INIT;
+        int64_t start_ms = world_now_ms(), up_ms, down_ms;
+        uint32_t first = world->last_tag + 1;
+
+        for (int i = 0; i < MANY; i++)
+            CHECK_OK(engine_session_create(world->session, ++world->last_tag, &specs[i], &err),
+                     &err);
+        for (int i = 0; i < MANY; i++)
+            CHECK_OK(world_answer(world, first + (uint32_t)i, &err), &err);
+        first = world->last_tag + 1;
+        for (int i = 0; i < MANY; i++)
+            CHECK_OK(engine_session_start(world->session, ++world->last_tag, specs[i].name, &err),
+                     &err);
+        CHECK_OK(world_answer(world, world->last_tag, &err), &err);
+        up_ms = world_now_ms() - start_ms;
+        start_ms = world_now_ms();
+        for (int i = 0; i < MANY; i++)
+            CHECK_OK(
+                engine_session_remove(world->session, ++world->last_tag, specs[i].name, true, &err),
+                &err);
+        CHECK_OK(world_answer(world, world->last_tag, &err), &err);
+        down_ms = world_now_ms() - start_ms;
+        fprintf(stderr, "# up %lld ms, down %lld ms\n", (long long)up_ms, (long long)down_ms);
+        best_up_ms = up_ms < best_up_ms ? up_ms : best_up_ms;
+        best_down_ms = down_ms < best_down_ms ? down_ms : best_down_ms;
+    }
+    /* Far above what it takes, far below what would be wrong. */
+    CHECK(best_up_ms < 1000 && best_down_ms < 1000);
+    network_end(world, network);
+}
