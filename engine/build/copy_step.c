@@ -315,6 +315,16 @@ static bool looks_like_archive(int fd)
     return false;
 }
 
+/* What was made for an archive that is none. */
+static void remove_dir(struct copy_job *job, int root_fd, const char *path)
+{
+    cleanup_fd int parent_fd = -1;
+
+    if (fs_open_in_root(root_fd, path_dir(arena_of(job), path), O_PATH | O_DIRECTORY, 0, &parent_fd,
+                        NULL) == 0)
+        (void)unlinkat(parent_fd, path_base(path), AT_REMOVEDIR); /* the copy complains if not */
+}
+
 /* 1: it is none after all. */
 static int extract(struct copy_job *job, const struct copy_request *request, int archive_fd,
                    struct error *err)
@@ -326,8 +336,9 @@ static int extract(struct copy_job *job, const struct copy_request *request, int
 
     if (request->flags & COPY_SET_OWNER)
         owner = arena_printf(arena_of(job), "%u:%u", request->uid, request->gid);
-    if (copy_make_dirs(arena_of(job), request->root_fd, request->dest, 0, 0, 0755, &path_fd, NULL,
-                       err) < 0)
+    bool is_new = false;
+    if (copy_make_dirs(arena_of(job), request->root_fd, request->dest, 0, 0, 0755, &path_fd,
+                       &is_new, err) < 0)
         return -1;
     cleanup_fd int dir_fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
@@ -337,8 +348,11 @@ static int extract(struct copy_job *job, const struct copy_request *request, int
     if (r == 0)
         r = job_wait(worker, NULL, NULL, &why);
     job_close(worker);
-    if (r < 0 && why.code == ERROR_UNSUPPORTED)
+    if (r < 0 && why.code == ERROR_UNSUPPORTED) {
+        if (is_new)
+            remove_dir(job, request->root_fd, request->dest);
         return 1;
+    }
     return r < 0 ? error_set(err, why.code, "%s", why.text) : 0;
 }
 
