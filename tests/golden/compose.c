@@ -410,6 +410,27 @@ TEST(large_files_are_refused_quickly)
     CHECK(refuses_text(&flow, "flow", "too large"));
 }
 
+TEST(wide_models_are_refused_quickly)
+{
+    cleanup_buf struct buf ports = BUF_INIT;
+    cleanup_buf struct buf edges = BUF_INIT;
+    cleanup_buf struct buf dollars = BUF_INIT;
+
+    buf_add_text(&ports, "x-p: &p [\"1-65535:1-65535\"]\nservices:\n");
+    for (int i = 0; i < 500; i++)
+        buf_printf(&ports, "  s%d: {image: x, ports: *p}\n", i);
+    buf_add_text(&edges, "services:\n");
+    for (int i = 0; i < 5000; i++)
+        buf_printf(&edges, "  s%d: {image: x, depends_on: [s0, s%d, no%d]}\n", i, (i + 1) % 5000,
+                   i);
+    buf_add_text(&dollars, "x-a: \"");
+    repeat(&dollars, "$X", 3000000);
+    buf_add_text(&dollars, "\"\n");
+    CHECK(refuses_text(&ports, "ports", "more than 70000 ports"));
+    CHECK(refuses_text(&edges, "edges", "more errors"));
+    CHECK(refuses_text(&dollars, "dollars", "longer than 1048576 bytes"));
+}
+
 TEST(a_file_above_the_size_limit_is_refused_unread)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
