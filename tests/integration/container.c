@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/fs.h"
 #include "tests/integration/container_world.h"
 #include "tests/tap.h"
 
@@ -326,6 +327,98 @@ TEST(a_program_larger_than_a_message_arrives)
     world_close(&world);
 }
 
+TEST(signals_are_neither_ignored_nor_blocked)
+{
+    struct world world;
+    struct trial trial;
+
+    world_open(&world);
+    trial_init(&trial, &world, "");
+    trial.spec.command.items[0] = "grep";
+    trial.spec.command.items[1] = "Sig[BI]";
+    trial.spec.command.items[2] = "/proc/self/status";
+    trial_run(&trial);
+    CHECK_TEXT(trial_out(&trial), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    world_close(&world);
+}
+
+TEST(a_container_starts_again_on_what_it_left)
+{
+    struct world world;
+    struct trial first, second;
+
+    world_open(&world);
+    trial_init(&first, &world, "echo kept > /kept; rm /etc/group");
+    trial_init(&second, &world, "cat /kept; ls /etc");
+    first.build.dir_fd = fcntl(second.build.dir_fd, F_DUPFD_CLOEXEC, 3);
+    trial_run(&first);
+    trial_run(&second);
+    CHECK_TEXT(trial_out(&second), "kept\npasswd\n");
+    world_close(&world);
+}
+
+TEST(propagation_needs_a_shared_source)
+{
+    struct world world;
+    struct trial trial;
+    struct mount_spec spec = {.kind = MOUNT_BIND, .target = "/m", .propagation = "rshared"};
+    struct build_mount mount_source = {.spec = &spec};
+    struct container_prepared *prepared = NULL;
+    struct error err = ERROR_INIT;
+    const char *dir;
+
+    world_open(&world);
+    trial_init(&trial, &world, "true");
+    dir = arena_printf(&world.arena, "%s/m", world.dir);
+    CHECK(mkdir(dir, 0755) == 0 && mount("tmpfs", dir, "tmpfs", 0, NULL) == 0);
+    CHECK(mount(NULL, dir, NULL, MS_PRIVATE, NULL) == 0);
+    mount_source.source = dir;
+    trial.build.mounts = &mount_source;
+    trial.build.n_mounts = 1;
+    CHECK_OK(container_resolve_process(&world.arena, &trial.spec, &trial.image, "h", &trial.process,
+                                       &err),
+             &err);
+    CHECK_FAILS(container_prepare(&trial.build, &prepared, &err), ERROR_INVALID,
+                "is not on a shared mount");
+    CHECK(mount(NULL, dir, NULL, MS_SHARED, NULL) == 0);
+    CHECK_OK(container_prepare(&trial.build, &prepared, &err), &err);
+    container_prepared_release(prepared);
+    CHECK(umount(dir) == 0);
+    world_close(&world);
+}
+
+/* A v2 hierarchy is mounted somewhere on every host we know; limits are other tests' business. */
+TEST(a_container_is_born_in_its_cgroup_and_sees_it_as_root)
+{
+    static const char *const roots[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+    struct world world;
+    struct trial trial;
+    char path[128];
+    int fd = -1;
+
+    for (size_t i = 0; i < 2 && fd < 0; i++) {
+        (void)snprintf(path, sizeof(path), "%s/cgroup.procs", roots[i]);
+        if (access(path, F_OK) != 0)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/berth-test-%d", roots[i], getpid());
+        CHECK(mkdir(path, 0755) == 0);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (fd < 0)
+        SKIP("needs a cgroup v2 hierarchy");
+    world_open(&world);
+    trial_init(&trial, &world,
+               "grep ^0:: /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs;"
+               "mkdir /sys/fs/cgroup/x 2>/dev/null || echo read-only");
+    trial.build.cgroup2_fd = fd;
+    trial_run(&trial);
+    CHECK_CONTAINS(trial_out(&trial), "0::/\n1\n");
+    CHECK_CONTAINS(trial_out(&trial), "read-only\n");
+    world_close(&world);
+    close(fd);
+    CHECK(rmdir(path) == 0);
+}
+
 static int64_t children_cpu_us(void)
 {
     struct rusage usage;
@@ -342,6 +435,20 @@ static int64_t own_cpu_us(void)
     getrusage(RUSAGE_SELF, &usage);
     return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
            usage.ru_stime.tv_usec;
+}
+
+static void print_memory(pid_t pid)
+{
+    struct buf text = BUF_INIT;
+    char path[64];
+    const char *line;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+    CHECK_OK(fs_read_file(AT_FDCWD, path, 1 << 16, &text, NULL), NULL);
+    line = strstr(buf_text(&text), "Pss:");
+    if (line != NULL)
+        fprintf(stderr, "# zygote %.*s\n", (int)strcspn(line, "\n"), line);
+    buf_release(&text);
 }
 
 /* Not a promise but a measurement: see the numbers in the output. */
@@ -372,6 +479,7 @@ TEST(fifty_containers_arm_and_end)
         zygote_event_release(&event);
     }
     armed_at = clock_monotonic_ns();
+    print_memory(world.zygote.pid);
     for (int i = 0; i < N; i++)
         CHECK_OK(zygote_go(&world.zygote, trials[i].id, NULL), NULL);
     while (ended < N) {

@@ -242,6 +242,54 @@ TEST(a_volume_does_not_land_on_procfs)
     world_close(&world);
 }
 
+/* CVE-2021-30465: one container flips a directory of a shared volume to a symlink, over and over,
+ * while others get mounts below it. Whatever the moment, nothing appears outside their roots. */
+TEST(a_volume_that_is_changed_meanwhile_leads_nowhere)
+{
+    enum { ROUNDS = 40 };
+    struct world world;
+    struct trial flipper;
+    struct canary canary;
+    const char *volume, *outside;
+    struct mount_spec specs[] = {
+        {.kind = MOUNT_VOLUME, .source = "v", .target = "/vol", .mode = -1},
+        {.kind = MOUNT_TMPFS, .target = "/vol/a/sub", .mode = -1},
+    };
+    struct build_mount mounts[2] = {{.source = NULL}};
+
+    world_open(&world);
+    canary = make_canary(&world);
+    volume = arena_printf(&world.arena, "%s/vol", world.dir);
+    outside = arena_printf(&world.arena, "%s/outside", world.dir);
+    CHECK(mkdir(volume, 0755) == 0 && mkdir(outside, 0755) == 0);
+    mounts[0].source = volume;
+    trial_init(&flipper, &world, "");
+    flipper.spec.command.items[2] = arena_printf(
+        &world.arena,
+        "cd /vol; mkdir -p d; ln -s /../../../../../../../..%s l; while :; do ln -sfn l a; rm a;"
+        "mkdir a; rmdir a 2>/dev/null || mv a d/$((i+=1)); done",
+        outside);
+    flipper.spec.mounts = specs;
+    flipper.spec.n_mounts = 1;
+    flipper.mounts = mounts;
+    trial_start(&flipper);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct trial trial;
+        struct build_mount own[2] = {mounts[0], {.source = NULL}};
+
+        trial_init(&trial, &world, "touch /vol/a/sub/touched 2>/dev/null");
+        trial.spec.mounts = specs;
+        trial.spec.n_mounts = 2;
+        trial.mounts = own;
+        trial_run(&trial); /* works or fails, as it happens */
+    }
+    CHECK(rmdir(outside) == 0); /* still empty */
+    check_canary(&canary);
+    CHECK_INT(kill(flipper.pid, SIGKILL), 0);
+    trial_end(&flipper);
+    world_close(&world);
+}
+
 TEST(passwd_that_points_to_the_host_is_not_read)
 {
     struct world world;
@@ -338,6 +386,21 @@ TEST(a_script_run_by_proc_self_exe_gets_nothing)
     trial.spec.command.n = 1;
     trial_run(&trial);
     CHECK(trial.last.kind == ZYGOTE_FAILED || trial.last.exit_code != 0);
+    world_close(&world);
+}
+
+TEST(the_init_that_stays_can_not_be_written)
+{
+    struct world world;
+    struct trial trial;
+
+    world_open(&world);
+    trial_init(&trial, &world,
+               "(echo x > /proc/1/exe) 2>&1 | grep -o 'denied\\|busy\\|permitted';"
+               "readlink /proc/1/exe || echo unreadable");
+    trial.spec.init = true;
+    trial_run(&trial);
+    CHECK_TEXT(trial_out(&trial), "denied\nunreadable\n");
     world_close(&world);
 }
 

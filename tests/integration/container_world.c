@@ -82,6 +82,7 @@ void world_open(struct world *world)
                "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n", 0644);
     world_file(world, "/etc/group", "root:x:0:\nuser:x:1000:\nwheel:x:10:root,user\n", 0644);
     CHECK_OK(container_default_paths(&world->arena, &world->masked, &world->read_only, &err), &err);
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* as keepers do */
     CHECK_OK(zygote_start(&options, &world->zygote, &err), &err);
 }
 

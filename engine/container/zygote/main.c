@@ -150,6 +150,18 @@ _Noreturn static void run(struct zygote_state_table *zygote)
     }
 }
 
+/* What a keeper or its shell ignores (SIGPIPE, SIGHUP under nohup) would stay ignored in every
+ * container, across exec. */
+static void forget_dispositions(void)
+{
+    const struct {
+        uint64_t handler, flags, restorer, mask;
+    } by_default = {0, 0, 0, 0};
+
+    for (int number = 1; number <= 64; number++) /* SIGKILL and SIGSTOP say no */
+        (void)call(SYS_rt_sigaction, number, &by_default, NULL, sizeof(by_default.mask));
+}
+
 static int open_everything(struct zygote_state_table *zygote, const char **ret_what)
 {
     uint64_t signals = UINT64_C(1) << (SIGCHLD - 1);
@@ -191,6 +203,7 @@ int zygote_main(int argc, char **argv)
     (void)call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody looks in or attaches */
     (void)call(SYS_prctl, PR_SET_NAME, "berth-zygote", 0, 0, 0);
     (void)call(SYS_setsid);
+    forget_dispositions();
     ret = open_everything(zygote, &what);
     if (ret == 0)
         ret = zygote_enter_empty_root(&what);
