@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -46,7 +47,8 @@ static const uint64_t unpack_capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(C
                                             CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
                                             CAPABILITY(CAP_MKNOD) | CAPABILITY(CAP_SETFCAP);
 
-/* SYS_ADMIN: trusted.overlay.opaque, set by the parent of the unpacking process. */
+/* SYS_ADMIN: trusted.overlay.opaque, set by the parent of the unpacking process. KILL: to end the
+ * fetching process, which is nobody's. */
 static const uint64_t worker_capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_DAC_OVERRIDE) |
                                             CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
                                             CAPABILITY(CAP_MKNOD) | CAPABILITY(CAP_SETFCAP) |
@@ -286,6 +288,9 @@ int sandbox_enter_fetch(struct error *err)
         if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
             setresuid(NOBODY, NOBODY, NOBODY) < 0)
             return error_sys(err, errno, "become nobody");
+        /* A change of credentials clears it (prctl(2)); closing the socket ends us, too. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+            return error_sys(err, errno, "tie to the worker");
     }
     if (keep_capabilities(0, err) < 0)
         return -1;
