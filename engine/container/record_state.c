@@ -207,8 +207,8 @@ bool container_state_is_stale(const struct container_state *state, const char *b
 {
     if (strcmp(state->boot_id, boot_id) != 0)
         return state->pid > 0 || state->status == CONTAINER_RESTARTING;
-    return state->pid > 0 && (state->start_ticks == 0 ||
-                              sys_process_start_ticks(state->pid) != state->start_ticks);
+    return state->pid > 0 &&
+           (state->start_ticks == 0 || sys_process_start_ticks(state->pid) != state->start_ticks);
 }
 
 bool container_state_settle(struct container_state *state, const char *boot_id)

@@ -53,7 +53,7 @@ TEST(the_filter_is_loaded_and_cap_sys_admin_is_gone)
 {
     struct world world;
     struct trial trial;
-    struct buf filter = BUF_INIT;
+    cleanup_buf struct buf filter = BUF_INIT;
     struct error err = ERROR_INIT;
     int run_fd;
 

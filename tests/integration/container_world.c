@@ -205,19 +205,19 @@ void trial_until(struct trial *trial, enum zygote_event_kind kind)
 
 static void read_out(struct trial *trial)
 {
-    struct error err = ERROR_INIT;
+    cleanup_buf struct buf out = BUF_INIT;
     int fd = trial->terminal_fd >= 0 ? trial->terminal_fd : trial->stdout_pipe[0];
 
-    buf_init(&trial->out, 1 << 20);
+    buf_init(&out, 1 << 20);
     for (;;) { /* a terminal ends with EIO */
         char bytes[4096];
         ssize_t n = fs_read(fd, bytes, sizeof(bytes));
 
         if (n <= 0)
             break;
-        buf_add(&trial->out, bytes, (size_t)n);
+        buf_add(&out, bytes, (size_t)n);
     }
-    (void)err;
+    trial->out = arena_strdup(&trial->world->arena, buf_text(&out));
 }
 
 void trial_end(struct trial *trial)
@@ -257,7 +257,7 @@ void trial_run(struct trial *trial)
 
 const char *trial_out(const struct trial *trial)
 {
-    return buf_text(&trial->out);
+    return trial->out;
 }
 
 int make_netns(void)

@@ -42,7 +42,7 @@ struct trial {
     struct zygote_event last; /* FAILED or EXITED */
     pid_t pid;
     int pidfd, terminal_fd;
-    struct buf out;
+    const char *out; /* in the world's arena */
 };
 
 /* `script` is run by /bin/sh -c. */

@@ -124,7 +124,7 @@ TEST(init_works_under_the_filter)
 {
     struct world world;
     struct trial trial;
-    struct buf filter = BUF_INIT;
+    cleanup_buf struct buf filter = BUF_INIT;
     struct error err = ERROR_INIT;
     int run_fd;
 
@@ -150,7 +150,7 @@ struct run_exec {
     int out[2];
     struct zygote_event last;
     int terminal_fd;
-    struct buf text;
+    const char *text; /* in the world's arena */
 };
 
 static void exec_init(struct run_exec *exec, const struct trial *trial, const char *script)
@@ -175,6 +175,7 @@ static void exec_run(struct run_exec *exec, struct world *world)
 {
     struct container_prepared *prepared = NULL;
     struct error err = ERROR_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
     int fd = exec->out[0];
 
     CHECK_OK(container_prepare_exec(&exec->build, &prepared, &err), &err);
@@ -197,9 +198,10 @@ static void exec_run(struct run_exec *exec, struct world *world)
 
         if (n <= 0)
             break;
-        buf_add(&exec->text, bytes, (size_t)n);
+        buf_add(&text, bytes, (size_t)n);
     }
     close(exec->out[0]);
+    exec->text = arena_strdup(&world->arena, buf_text(&text));
 }
 
 static void end_container(struct trial *trial)
@@ -226,16 +228,14 @@ TEST(an_exec_runs_inside_with_the_same_restrictions)
         "ls /sys/class/net; cat; touch /made; echo $HOSTNAME; exit 4");
     exec.build.has_network = true;
     exec_run(&exec, &world);
-    CHECK_TEXT(buf_text(&exec.text),
-               "trial\n0\n/\nCapInh: 0000000000000000\nCapEff: 00000000a80425fb\n"
-               "CapBnd: 00000000a80425fb\n/bin/sh -c\nlo\ntrial\n");
+    CHECK_TEXT(exec.text, "trial\n0\n/\nCapInh: 0000000000000000\nCapEff: 00000000a80425fb\n"
+                          "CapBnd: 00000000a80425fb\n/bin/sh -c\nlo\ntrial\n");
     CHECK_INT(exec.last.exit_code, 4);
     CHECK(exec.last.is_exec);
     exec_init(&exec, &trial, "id; cat /made; ls -l /proc/self/exe | grep -o busybox");
     exec.build.user = "user";
     exec_run(&exec, &world);
-    CHECK_TEXT(buf_text(&exec.text),
-               "uid=1000(user) gid=1000(user) groups=10(wheel),1000(user)\nbusybox\n");
+    CHECK_TEXT(exec.text, "uid=1000(user) gid=1000(user) groups=10(wheel),1000(user)\nbusybox\n");
     end_container(&trial);
     world_close(&world);
 }
@@ -283,7 +283,7 @@ TEST(an_exec_with_a_terminal_has_one_of_the_containers)
     exec_init(&exec, &trial, "tty; test -t 1 && echo yes");
     exec.build.tty = true;
     exec_run(&exec, &world);
-    CHECK_TEXT(buf_text(&exec.text), "/dev/pts/0\r\nyes\r\n");
+    CHECK_TEXT(exec.text, "/dev/pts/0\r\nyes\r\n");
     end_container(&trial);
     world_close(&world);
 }
