@@ -297,24 +297,51 @@ static int lock_timed_out(int dir_fd, const char *project, struct error *err)
                      owner.len ? buf_text(&owner) : "another process");
 }
 
-int engine_project_lock(struct engine *engine, const char *project, const char *verb,
-                        int timeout_ms, int *ret_fd, struct error *err)
+static int open_lock(struct engine *engine, const char *project, int *ret_dir_fd, int *ret_fd,
+                     struct error *err)
 {
-    int64_t deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
-    cleanup_fd int dir_fd = -1, fd = -1;
+    cleanup_fd int dir_fd = -1;
+    int fd;
 
     if (engine_project_run_dir(engine, project, &dir_fd, err) < 0)
         return -1;
     fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_sys(err, errno, "open the lock of project \"%s\"", project);
-    for (;;) {
-        int result = fs_lock(fd, FS_LOCK_TRY, err);
+    *ret_dir_fd = fd_take(&dir_fd);
+    *ret_fd = fd;
+    return 0;
+}
 
+static bool is_removed(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) < 0 || info.st_nlink == 0;
+}
+
+int engine_project_lock(struct engine *engine, const char *project, const char *verb,
+                        int timeout_ms, int *ret_fd, struct error *err)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+    cleanup_fd int dir_fd = -1, fd = -1;
+
+    for (;;) {
+        int result;
+
+        if (fd < 0 && open_lock(engine, project, &dir_fd, &fd, err) < 0)
+            return -1;
+        result = fs_lock(fd, FS_LOCK_TRY, err);
         if (result < 0)
             return -1;
-        if (result == 0)
+        if (result == 0 && !is_removed(fd))
             break;
+        if (result == 0) { /* the project was taken down while we waited: a lock that nobody sees */
+            cleanup_close_fd(&fd);
+            cleanup_close_fd(&dir_fd);
+            fd = dir_fd = -1;
+            continue;
+        }
         if (clock_monotonic_ns() >= deadline_ns)
             return lock_timed_out(dir_fd, project, err);
         /* flock(2) has no time limit. */

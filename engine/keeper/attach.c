@@ -32,8 +32,21 @@ static void endpoint_set(struct supervised_endpoint *endpoint, const char *netwo
     memcpy(endpoint->mac, attached->mac, sizeof(endpoint->mac));
 }
 
+/* Aliases, and the short id: what the container takes for its own hostname. */
+static struct strings endpoint_names(struct arena *arena, const struct supervised *container,
+                                     const struct strings *aliases)
+{
+    enum { SHORT_ID_DIGITS = 12 };
+    struct strings names = {.items = arena_new_array(arena, const char *, aliases->n + 1)};
+
+    for (size_t i = 0; i < aliases->n; i++)
+        names.items[names.n++] = aliases->items[i];
+    names.items[names.n++] = arena_strndup(arena, container->id, SHORT_ID_DIGITS);
+    return names;
+}
+
 static int attach_one(struct supervised *container, const struct container_record *record, size_t i,
-                      struct error *err)
+                      bool *has_way_out, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     const struct network_dirs dirs = keeper_network_dirs(container->keeper);
@@ -44,15 +57,17 @@ static int attach_one(struct supervised *container, const struct container_recor
         .container = container->id,
         .container_name = container->name,
         .project = record->project,
-        .names = wanted->aliases,
+        .names = endpoint_names(&arena, container, &wanted->aliases),
         .ip = wanted->ipv4_address,
         .netns_fd = container->netns_fd,
         .ifname = arena_printf(&arena, "eth%zu", i),
-        .is_default_route = i == 0,
     };
 
-    if (network_find(&arena, &dirs, wanted->network, &network, err) < 0 ||
-        network_attach(&arena, &dirs, network, &attachment, &endpoint, err) < 0)
+    if (network_find(&arena, &dirs, wanted->network, &network, err) < 0)
+        return error_wrap(err, "attach to network \"%s\"", wanted->network);
+    attachment.is_default_route = !*has_way_out && !network->spec.is_internal;
+    *has_way_out |= attachment.is_default_route;
+    if (network_attach(&arena, &dirs, network, &attachment, &endpoint, err) < 0)
         return error_wrap(err, "attach to network \"%s\"", wanted->network);
     endpoint_set(&container->endpoints[i], wanted->network, endpoint);
     return 0;
@@ -62,6 +77,8 @@ static int attach_one(struct supervised *container, const struct container_recor
 int attach_networks(struct supervised *container, const struct container_record *record,
                     struct error *err)
 {
+    bool has_way_out = false; /* the default route is that of the first network that has one */
+
     if (!has_own_namespace(record->spec) || container->netns_fd >= 0)
         return 0;
     if (netns_new(&container->netns_fd, err) < 0)
@@ -72,7 +89,7 @@ int attach_networks(struct supervised *container, const struct container_record 
         container->n_endpoints = record->spec->n_networks;
     }
     for (size_t i = 0; i < container->n_endpoints; i++) {
-        if (attach_one(container, record, i, err) < 0)
+        if (attach_one(container, record, i, &has_way_out, err) < 0)
             return -1;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -267,6 +268,32 @@ static void try_to_end(struct keeper *keeper)
     keeper->is_over = true;
 }
 
+/* Whoever took the project down removed what is durable, but not the run directory: we were in it.
+ * Under the lock of those who change the project, so that nobody begins in what we remove. */
+static void remove_forgotten_run_dir(struct keeper *keeper)
+{
+    enum { TRIES = 200, PAUSE_MS = 5 }; /* who took it down is about to let go of the lock */
+    const char *path = arena_printf(&keeper->arena, "projects/%s", keeper->place.project);
+    cleanup_fd int lock = -1, alive = -1;
+    struct error err = ERROR_INIT;
+    struct stat info;
+
+    if (fs_exists(keeper->place.state_fd, path))
+        return;
+    lock = openat(keeper->project_run_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    for (int i = 0; lock >= 0 && fs_lock(lock, FS_LOCK_TRY, &err) != 0; i++) {
+        if (i == TRIES || fs_exists(keeper->place.state_fd, path))
+            return;
+        (void)poll(NULL, 0, PAUSE_MS);
+    }
+    if (lock < 0 || fstat(lock, &info) < 0 || info.st_nlink == 0)
+        return; /* gone already */
+    alive = openat(keeper->project_run_fd, KEEPER_ALIVE_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (alive >= 0 && fs_lock(alive, FS_LOCK_TRY, &err) == 0 &&
+        !fs_exists(keeper->place.state_fd, path))
+        (void)fs_remove_tree(keeper->place.run_fd, path, &err); /* the next `down` tries again */
+}
+
 static void keeper_end(struct keeper *keeper)
 {
     struct error err = ERROR_INIT;
@@ -286,6 +313,7 @@ static void keeper_end(struct keeper *keeper)
     if (keeper->base)
         event_base_free(keeper->base);
     (void)cgroup_remove_project(&keeper->layout, keeper->place.project, &err);
+    remove_forgotten_run_dir(keeper);
     arena_release(&keeper->arena);
 }
 

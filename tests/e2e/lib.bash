@@ -51,6 +51,8 @@ world_network()
     for net in $(host_nameservers); do
         in_outside ip address add "$net/32" dev lo 2>/dev/null || true
     done
+    background in_outside "$TOP/tests/e2e/nameserver" $INTERNET_ADDRESS $(host_nameservers) harbour.example=192.0.2.99
+    wait_until in_host busybox nslookup -type=a harbour.example $INTERNET_ADDRESS
 }
 host_nameservers() { awk '$1 == "nameserver" && $2 !~ /^127|:/ { print $2 }' /etc/resolv.conf; }
 HOST_ADDRESS=10.99.0.2
@@ -65,6 +67,9 @@ world_destroy()
     [ -n "${WORLD:-}" ] || return 0
     # whoever still lives in our namespaces or was started for our state
     for pid in $(processes_of_world); do
+        kill -9 "$pid" 2>/dev/null || true
+    done
+    for pid in $(in_namespace outside); do
         kill -9 "$pid" 2>/dev/null || true
     done
     umount "$WORLD/host.net" "$WORLD/outside.net" || true
@@ -123,15 +128,24 @@ image_tree()
     echo 'from the image' >"$tree/data/seed"
 }
 
+# Start what a test talks to; it dies with the test.
+background()
+{
+    "$@" </dev/null >/dev/null 2>&1 3>&- &
+    disown
+}
+
 # Whoever tests started in our network namespaces. Supervisors are there too, until the project is down.
 kill_visitors()
 {
-    local net
-    for net in host outside; do
-        find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' \
-            -lname "net:\[$(stat -Lc %i "$WORLD/$net.net")\]" 2>/dev/null |
-            cut -d/ -f3 | xargs -r kill -9 2>/dev/null || true
-    done
+    { in_namespace host; in_namespace outside; } | grep -vxF "$(pgrep -f "^perl $TOP/tests/e2e/nameserver")" |
+        xargs -r kill -9 2>/dev/null || true
+}
+
+in_namespace()
+{
+    find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' \
+        -lname "net:\[$(stat -Lc %i "$WORLD/$1.net")\]" 2>/dev/null | cut -d/ -f3
 }
 
 # ---- a project per test ----------------------------------------------------------------------------
@@ -142,7 +156,6 @@ project_make()
     PROJECTS=("$PROJECT")
     DIR=$WORLD/projects/$PROJECT
     mkdir -p "$DIR"
-    in_outside "$TOP/tests/e2e/nameserver" $INTERNET_ADDRESS $(host_nameservers) harbour.example=192.0.2.99 3>&- &
     cd "$DIR" || return 1
 }
 
@@ -291,7 +304,7 @@ assert_nothing_left()
     # the supervisors end by themselves when nobody needs them; the cgroups go with them
     PATIENCE=5 wait_until nothing_left "$project" && return 0
     left=$(leftovers_of "$project")
-    fail "left of project $project: $left"
+    ls -lR "$BERTH_RUN/projects/$project"; fail "left of project $project: $left"
 }
 
 nothing_left() { [ -z "$(leftovers_of "$1")" ]; }

@@ -63,15 +63,15 @@ END
 }
 
 @test "an internal network has no way out, others have" {
-    in_outside busybox nc -ll -p 4000 -e echo internet 3>&- &
+    background in_outside busybox nc -ll -p 4000 -e echo internet
     compose <<'END'
 services:
-  free: {image: box, command: sleep infinity, networks: [open]}
+  free: {image: box, command: sleep infinity, networks: [closed, open]}
   captive: {image: box, command: sleep infinity, networks: [closed]}
   peer: {image: box, command: "nc -ll -p 7 -e echo hello", networks: [closed]}
 networks:
+  closed: {internal: true} # before the other in every order
   open:
-  closed: {internal: true}
 END
     up
     wait_until reaches free "$INTERNET_ADDRESS" 4000

@@ -77,35 +77,51 @@ END
     equal "$(info web '.Publishers[0].PublishedPort')" "$port"
 }
 
-@test "udp, ranges and several ports of one service" {
+@test "ranges, and several ports of one service" {
     compose <<'END'
 services:
   web:
     image: box
-    command: ["sh", "-c", "nc -ll -p 81 -e echo hello & nc -ll -p 80 -e echo hello & exec nc -u -ll -p 53 -e echo hello"]
-    ports: ["9080-9081:80-81", "9053:53/udp"]
+    command: ["sh", "-c", "nc -ll -p 81 -e echo hello & exec nc -ll -p 80 -e echo hello"]
+    ports: ["9080-9081:80-81", {target: 80, published: "9090", host_ip: 127.0.0.1}]
 END
     up
     wait_until hears ask_host 127.0.0.1 9080
     wait_until hears ask_host 127.0.0.1 9081
-    equal "$(info web '[.Publishers[] | "\(.PublishedPort)/\(.Protocol)"] | sort | join(" ")')" '9053/udp 9080/tcp 9081/tcp'
-    udp_answers() { [ "$(echo x | in_host busybox nc -u -w 1 $1 9053)" = hello ]; }
-    wait_until udp_answers 127.0.0.1
-    wait_until udp_answers $HOST_ADDRESS
+    wait_until hears ask_host 127.0.0.1 9090
+    equal "$(info web '[.Publishers[] | "\(.URL):\(.PublishedPort)"] | sort | join(" ")')" \
+        '0.0.0.0:9080 0.0.0.0:9081 127.0.0.1:9090'
+}
+
+@test "udp is published too" {
+    compose <<END
+services:
+  names: # the one server for UDP at hand, with the perl of this machine
+    image: box
+    command: ["perl", "/nameserver", "0.0.0.0", "quay.example=192.0.2.50"]
+    environment: {PATH: /usr/bin}
+    volumes: ["/usr:/usr:ro", "/usr/lib:/lib:ro", "/usr/lib64:/lib64:ro", "$TOP/tests/e2e/nameserver:/nameserver:ro"]
+    ports: ["53:53/udp"]
+END
+    up
+    wait_until in_host busybox nslookup -type=a quay.example 127.0.0.1
+    in_host busybox nslookup -type=a quay.example $HOST_ADDRESS
+    in_outside busybox nslookup -type=a quay.example $HOST_ADDRESS
+    equal "$(info names '.Publishers[0].Protocol')" udp
 }
 
 @test "a taken port: the error names the port and who holds it" {
     server '"8081:80"' | compose
-    in_host busybox nc -ll -p 8081 3>&- &
-    wait_until in_host busybox nc -z 127.0.0.1 8081
+    background in_host busybox nc -ll -p 8081 -e echo hello
+    wait_until hears ask_host 127.0.0.1 8081
     run berth up -d
     equal "$status" 1
     matches "$output" '8081'
     matches "$output" 'in use|taken|holds|held'
-    matches "$output" "nc|pid"
+    matches "$output" "busybox nc .*process [0-9]+"
 }
 
-@test "a port another project has: the error names that project's container" {
+@test "a port another project has: the error names that project" {
     server '"8081:80"' | compose
     up
     project_add "b$PROJECT"
@@ -113,7 +129,7 @@ END
     run berth -p "b$PROJECT" --project-directory "$WORLD/projects/b$PROJECT" -f "$WORLD/projects/b$PROJECT/compose.yaml" up -d
     equal "$status" 1
     matches "$output" '8081'
-    matches "$output" "$PROJECT-web-1"
+    matches "$output" "\"berth keeper $PROJECT\""
     wait_until hears ask_host 127.0.0.1 8081
 }
 
@@ -138,5 +154,5 @@ services:
 END
     up
     wait_until ask_outside $HOST_ADDRESS 8081
-    matches "$(ask_outside $HOST_ADDRESS 8081)" ':80 +10\.99\.0\.1:'
+    matches "$(ask_outside $HOST_ADDRESS 8081)" ':80 +::ffff:10\.99\.0\.1:'
 }
