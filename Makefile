@@ -165,7 +165,8 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ALL_ARCHIVES)
 	    $(MAIN_LIBS) $(WORKER_LIBS)
 # what several tests share is in a file that ends with _world.c
 $(filter $(B)/tests/integration/container%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/container_world.o
-$(B)/tests/integration/build $(B)/tests/integration/build_crash: $(B)/tests/integration/build_world.o
+$(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integration/build_network: \
+    $(B)/tests/integration/build_world.o
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o
 $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)

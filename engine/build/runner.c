@@ -6,8 +6,8 @@
 #include "engine/build/runner.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -51,9 +51,10 @@ struct runner {
     struct guard_duty duty;
     struct buf seccomp;
     struct strings masked, read_only;
-    int netns_fd;       /* -1 = not made yet */
-    int loopback_fd;    /* a namespace without any network; -1 = not made yet */
-    bool uses_host_dns; /* the host's resolver is on its loopback: RUN uses the host's network */
+    int netns_fd;              /* -1 = not made yet */
+    int loopback_fd;           /* a namespace without any network; -1 = not made yet */
+    struct event_base *base;   /* NULL = not made yet */
+    struct resolver *resolver; /* NULL unless the host's name servers are on its loopback */
     size_t n_runs;
 };
 
@@ -132,6 +133,9 @@ static int open_all(struct runner *runner, struct error *err)
     sweep(runner);
     if (guard_start(&runner->duty, &runner->guard, err) < 0)
         return -1;
+    runner->base = event_base_new();
+    if (runner->base == NULL)
+        return error_set(err, ERROR_SYSTEM, "make an event loop");
     if (prepare_cgroup(runner, err) < 0 || prepare_security(runner, err) < 0)
         return -1;
     return zygote_start(&zygote, &runner->zygote, err);
@@ -159,6 +163,9 @@ void runner_close(struct runner *runner)
 {
     if (runner == NULL)
         return;
+    resolver_free(runner->resolver);
+    if (runner->base != NULL)
+        event_base_free(runner->base);
     if (runner->guard.pid > 0)
         (void)guard_free(&runner->duty, NULL); /* what remains the next build sweeps */
     zygote_close(&runner->zygote);
@@ -200,29 +207,35 @@ static bool is_loopback(struct str address)
     return str_starts_with(address, "127.") || str_is(address, "::1");
 }
 
-/* The host's resolv.conf less the servers that only the host itself can reach. *ret_servers: how
- * many are left. */
-static int read_host_dns(struct buf *out, size_t *ret_servers, struct error *err)
+/* Name servers that only the host itself can reach, as systemd-resolved's 127.0.0.53. */
+static bool has_other_servers(struct str text)
 {
-    cleanup_buf struct buf text = BUF_INIT;
-    struct str rest, line, tail;
+    struct str line, tail;
 
-    *ret_servers = 0;
-    if (fs_read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &text, err) < 0)
-        return -1;
-    for (rest = buf_str(&text); rest.len > 0; rest = tail) {
-        line = rest;
+    for (; text.len > 0; text = tail) {
+        line = text;
         tail = (struct str){NULL, 0};
-        (void)str_cut(rest, '\n', &line, &tail); /* the last line has no end */
-        if (str_starts_with(line, "nameserver")) {
-            if (is_loopback(str_trim((struct str){line.data + 10, line.len - 10})))
-                continue;
-            (*ret_servers)++;
-        }
-        buf_add_str(out, line);
-        buf_add_char(out, '\n');
+        (void)str_cut(text, '\n', &line, &tail); /* the last line has no end */
+        if (str_starts_with(line, "nameserver") &&
+            !is_loopback(str_trim((struct str){line.data + 10, line.len - 10})))
+            return true;
     }
-    return 0;
+    return false;
+}
+
+/* Answer the container's questions from here, with the host's servers. */
+static int start_resolver(struct runner *runner, struct error *err)
+{
+    struct resolver_options options = {.run_fd = runner->options.run_fd};
+    const char *network = network_name;
+    struct resolver_container container = {
+        .id = runner->name, .netns_fd = runner->netns_fd, .networks = {&network, 1}};
+
+    if (runner->resolver != NULL)
+        return 0;
+    if (resolver_new(runner->base, &options, &runner->resolver, err) < 0)
+        return error_wrap(err, "name server for RUN");
+    return resolver_add_container(runner->resolver, &container, err);
 }
 
 static int write_name_files(const struct run_request *request, const struct buf *resolv_conf,
@@ -237,42 +250,50 @@ static int write_name_files(const struct run_request *request, const struct buf 
                       FS_VOLATILE, err);
 }
 
-/* A resolver on the host's loopback can't be reached through a bridge: such hosts give RUN their
- * own network. *ret_fd is borrowed; -1 = the host's. */
-static int prepare_network(struct runner *runner, const struct run_request *request, int *ret_fd,
-                           struct error *err)
+/* *ret is borrowed; -1 = the host's. */
+static int need_netns(struct runner *runner, enum run_network network, int *ret, struct error *err)
 {
-    cleanup_buf struct buf resolv_conf = BUF_INIT;
-    cleanup_buf struct buf host_text = BUF_INIT;
-    size_t n_servers;
+    int *fd = network == RUN_NETWORK_NONE ? &runner->loopback_fd : &runner->netns_fd;
 
-    *ret_fd = -1;
-    if (read_host_dns(&resolv_conf, &n_servers, err) < 0)
-        return -1;
-    bool uses_host = request->network == RUN_NETWORK_HOST ||
-                     (request->network == RUN_NETWORK_DEFAULT && n_servers == 0);
-    if (uses_host) {
-        if (fs_read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &host_text, err) < 0)
-            return -1;
-        return write_name_files(request, &host_text, err);
-    }
-    int *fd = request->network == RUN_NETWORK_NONE ? &runner->loopback_fd : &runner->netns_fd;
+    *ret = -1;
+    if (network == RUN_NETWORK_HOST)
+        return 0;
     if (*fd < 0) {
         if (netns_new(fd, err) < 0)
             return -1;
-        if (request->network == RUN_NETWORK_DEFAULT && attach(runner, err) < 0) {
+        if (network == RUN_NETWORK_DEFAULT && attach(runner, err) < 0) {
             (void)close(fd_take(fd));
             return -1;
         }
     }
-    *ret_fd = *fd;
-    return write_name_files(request, &resolv_conf, err);
+    *ret = *fd;
+    return 0;
+}
+
+static int prepare_network(struct runner *runner, const struct run_request *request, int *ret_fd,
+                           struct error *err)
+{
+    cleanup_buf struct buf host_text = BUF_INIT;
+    cleanup_buf struct buf own_text = BUF_INIT;
+
+    if (need_netns(runner, request->network, ret_fd, err) < 0)
+        return -1;
+    if (fs_exists(AT_FDCWD, "/etc/resolv.conf") &&
+        fs_read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &host_text, err) < 0)
+        return -1;
+    if (request->network != RUN_NETWORK_DEFAULT || has_other_servers(buf_str(&host_text)))
+        return write_name_files(request, &host_text, err);
+
+    struct resolv_conf_options options = {.host_text = buf_text(&host_text), .has_resolver = true};
+    resolv_conf_print(&own_text, &options);
+    return start_resolver(runner, err) < 0 ? -1 : write_name_files(request, &own_text, err);
 }
 
 /* ------------------------------------------------------------------ output */
 
 struct output {
-    int fd; /* -1 = ended */
+    int fd;
+    bool has_ended;
     struct buf line;
     const struct run_request *request;
 };
@@ -298,66 +319,93 @@ static void take_output(struct output *output, const char *bytes, size_t n)
     }
 }
 
-static void read_output(struct output *output)
+/* True at the end. */
+static bool read_output(struct output *output)
 {
     char bytes[8 * 1024];
     ssize_t n = fs_read(output->fd, bytes, sizeof(bytes));
 
-    if (n > 0) {
+    if (n > 0)
         take_output(output, bytes, (size_t)n);
-        return;
-    }
-    if (n < 0 && errno == EAGAIN)
-        return;
+    if (n > 0 || (n < 0 && errno == EAGAIN))
+        return false;
     if (output->line.len > 0)
         emit_line(output);
-    (void)close(fd_take(&output->fd));
+    output->has_ended = true;
+    return true;
 }
 
 /* ------------------------------------------------------------------ running */
 
-/* 0: the container ended. 1: nothing now. */
-static int take_events(struct runner *runner, const char *id, int *ret_code, struct error *err)
+/* One container while it runs. */
+struct watch {
+    struct runner *runner;
+    const char *id;
+    struct output output;
+    struct event *zygote_event, *output_event;
+    bool has_ended;
+    int exit_code;
+    int result;
+    struct error *err;
+};
+
+static void take_zygote_event(struct watch *watch, const struct zygote_event *event)
 {
-    for (;;) {
+    if (event->kind != ZYGOTE_FAILED && event->kind != ZYGOTE_EXITED)
+        return;
+    watch->has_ended = true;
+    watch->exit_code = event->exit_code;
+    if (event->kind == ZYGOTE_FAILED)
+        watch->result = error_set(watch->err, event->error.code, "%s", event->error.text);
+    if (zygote_forget(&watch->runner->zygote, watch->id, NULL) < 0)
+        watch->result = error_set(watch->err, ERROR_SYSTEM, "the zygote is gone");
+}
+
+static void on_zygote(int fd, short what, void *context)
+{
+    struct watch *watch = context;
+    int r = 0;
+
+    (void)fd;
+    (void)what;
+    while (r == 0) {
         struct zygote_event event = ZYGOTE_EVENT_INIT;
-        int r = zygote_receive(&runner->zygote, &event, err);
-        if (r != 0)
-            return r;
-        enum zygote_event_kind kind = event.kind;
-        *ret_code = event.exit_code;
-        if (kind == ZYGOTE_FAILED && err != NULL)
-            *err = event.error;
+        r = zygote_receive(&watch->runner->zygote, &event, watch->err);
+        if (r == 0)
+            take_zygote_event(watch, &event);
         zygote_event_release(&event);
-        if (kind != ZYGOTE_FAILED && kind != ZYGOTE_EXITED)
-            continue;
-        if (zygote_forget(&runner->zygote, id, NULL) < 0)
-            return error_set(err, ERROR_SYSTEM, "the zygote is gone");
-        return kind == ZYGOTE_FAILED ? -1 : 0;
     }
+    if (r < 0)
+        watch->result = r;
+}
+
+static void on_output(int fd, short what, void *context)
+{
+    struct watch *watch = context;
+
+    (void)fd;
+    (void)what;
+    if (read_output(&watch->output))
+        (void)event_del(watch->output_event); /* the end; can't fail for an event that was added */
 }
 
 /* Until the process has ended and everything it wrote was read. */
-static int supervise(struct runner *runner, const char *id, struct output *output, int *ret_code,
-                     struct error *err)
+static int supervise(struct watch *watch)
 {
-    bool has_ended = false;
+    struct event_base *base = watch->runner->base;
+    struct error *err = watch->err;
 
-    while (!has_ended || output->fd >= 0) {
-        struct pollfd fds[2] = {{.fd = has_ended ? -1 : runner->zygote.fd, .events = POLLIN},
-                                {.fd = output->fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return error_sys(err, errno, "wait for a container");
-        if (fds[1].revents != 0)
-            read_output(output);
-        if (fds[0].revents == 0)
-            continue;
-        int r = take_events(runner, id, ret_code, err);
-        if (r < 0)
-            return r;
-        has_ended = r == 0;
-    }
-    return 0;
+    watch->zygote_event =
+        event_new(base, watch->runner->zygote.fd, EV_READ | EV_PERSIST, on_zygote, watch);
+    watch->output_event = event_new(base, watch->output.fd, EV_READ | EV_PERSIST, on_output, watch);
+    if (event_add(watch->zygote_event, NULL) < 0 || event_add(watch->output_event, NULL) < 0)
+        watch->result = error_set(err, ERROR_SYSTEM, "watch a container");
+    while (watch->result == 0 && (!watch->has_ended || !watch->output.has_ended))
+        if (event_base_loop(base, EVLOOP_ONCE) < 0)
+            watch->result = error_set(err, ERROR_SYSTEM, "wait for a container");
+    event_free(watch->zygote_event);
+    event_free(watch->output_event);
+    return watch->result;
 }
 
 static int make_pipe(int *ret_read, int *ret_write, struct error *err)
@@ -445,18 +493,21 @@ static int spawn(struct runner *runner, const struct run_request *request, const
 int runner_run(struct runner *runner, const struct run_request *request, int *ret_code,
                struct error *err)
 {
-    struct output output = {.fd = -1, .request = request};
+    struct watch watch = {.runner = runner, .output = {.fd = -1, .request = request}, .err = err};
     cleanup_fd int write_fd = -1;
     char id[CONTAINER_ID_MAX + 1];
 
     (void)snprintf(id, sizeof(id), "%.48s-%zu", runner->name, ++runner->n_runs); /* fits */
-    if (make_pipe(&output.fd, &write_fd, err) < 0)
+    watch.id = id;
+    if (make_pipe(&watch.output.fd, &write_fd, err) < 0)
         return -1;
     int r = spawn(runner, request, id, write_fd, err);
     (void)close(fd_take(&write_fd)); /* the container's is the last one: its end is ours */
     if (r == 0)
-        r = supervise(runner, id, &output, ret_code, err);
-    cleanup_close_fd(&output.fd);
-    buf_release(&output.line);
+        r = supervise(&watch);
+    if (r == 0)
+        *ret_code = watch.exit_code;
+    cleanup_close_fd(&watch.output.fd);
+    buf_release(&watch.output.line);
     return r;
 }
