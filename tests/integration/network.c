@@ -18,7 +18,7 @@
 
 TEST(containers_of_a_network_reach_each_other_and_the_gateway)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
     struct guest a = machine_make_guest(&machine, net, "a"),
@@ -36,7 +36,7 @@ TEST(containers_of_a_network_reach_each_other_and_the_gateway)
 
 TEST(published_ports_are_reached_from_everywhere)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -62,7 +62,7 @@ TEST(published_ports_are_reached_from_everywhere)
 
 TEST(what_is_not_published_is_not_reached_from_outside)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -81,7 +81,7 @@ TEST(what_is_not_published_is_not_reached_from_outside)
 
 TEST(loopback_ports_of_the_host_are_not_reached_by_containers_or_neighbours)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -107,7 +107,7 @@ TEST(loopback_ports_of_the_host_are_not_reached_by_containers_or_neighbours)
 
 TEST(egress_is_masqueraded_and_internal_networks_have_none)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -153,9 +153,9 @@ static void check_loaded(const struct buf *printed, const char *table)
 
 TEST(what_is_encoded_is_what_is_printed)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct dns_rewrite rewrite = {.udp_port = 40001, .tcp_port = 40002};
-    struct buf text = BUF_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
     struct error err = ERROR_INIT;
 
     machine_start(&machine);
@@ -172,7 +172,7 @@ TEST(what_is_encoded_is_what_is_printed)
 
 TEST(a_table_of_another_version_is_replaced)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     lab_shell("nft add table inet berth; nft 'add chain inet berth schema_0'");
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -185,7 +185,7 @@ TEST(a_table_of_another_version_is_replaced)
 
 TEST(a_flushed_ruleset_is_made_again_with_all_ports)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -214,7 +214,7 @@ TEST(a_flushed_ruleset_is_made_again_with_all_ports)
 
 TEST(a_forward_chain_that_drops_admits_our_networks_once)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     lab_shell(
@@ -237,7 +237,7 @@ TEST(a_forward_chain_that_drops_admits_our_networks_once)
 
 TEST(nothing_is_left_when_the_last_network_goes)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     machine_start(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);
@@ -264,7 +264,7 @@ TEST(nothing_is_left_when_the_last_network_goes)
 
 TEST(a_network_comes_back_after_a_reboot_or_a_half_made_creation)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     struct network_records records;
     bool up[1];
@@ -286,7 +286,7 @@ TEST(a_network_comes_back_after_a_reboot_or_a_half_made_creation)
 
 TEST(attaching_again_replaces_the_interface_and_keeps_the_address)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     const struct network_endpoint *endpoint;
     machine_start(&machine);
@@ -329,7 +329,7 @@ TEST(attaching_again_replaces_the_interface_and_keeps_the_address)
 
 TEST(subnets_avoid_routes_addresses_and_each_other)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     struct network_definition definition = {.name = "bad", .subnet = "198.51.100.0/25"};
     const struct network_record *record;
@@ -352,7 +352,7 @@ TEST(subnets_avoid_routes_addresses_and_each_other)
 
 TEST(a_network_made_again_at_once_waits_for_the_old_bridge_to_go)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     machine_start(&machine);
 
@@ -374,7 +374,7 @@ TEST(a_network_made_again_at_once_waits_for_the_old_bridge_to_go)
 
 TEST(an_address_that_is_given_again_reaches_the_new_container)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     machine_start(&machine);
     machine_add_outside(&machine);
@@ -401,7 +401,7 @@ TEST(an_address_that_is_given_again_reaches_the_new_container)
 TEST(concurrent_attaches_get_different_addresses)
 {
     enum { PROCESSES = 8, EACH = 5 };
-    struct machine machine;
+    cleanup_machine struct machine machine;
     struct error err = ERROR_INIT;
     struct network_endpoints endpoints;
     machine_start(&machine);
@@ -435,7 +435,7 @@ TEST(concurrent_attaches_get_different_addresses)
 
 TEST(udp_ports_take_over_flows_that_began_before)
 {
-    struct machine machine;
+    cleanup_machine struct machine machine;
     machine_start(&machine);
     machine_add_outside(&machine);
     const struct network_record *net = machine_make_network(&machine, "one", false);

@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/base/alloc.h"
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/fs.h"
@@ -51,12 +50,16 @@ void lab_shell(const char *script)
 
 char *lab_shell_text(const char *script)
 {
+    static struct arena texts = ARENA_INIT; /* until the test ends */
+    char *text;
     struct buf out = BUF_INIT;
     const char *argv[] = {"/bin/sh", "-ec", script, NULL};
 
     if (run(argv, &out) != 0)
         tap_fail(TAP_HERE, "%s: %s", script, buf_text(&out));
-    return x_strdup(buf_text(&out));
+    text = arena_strdup(&texts, buf_text(&out));
+    buf_release(&out);
+    return text;
 }
 
 /* Become a fresh host. `ip` and `nft` are used by tests only. */
@@ -203,4 +206,9 @@ void lab_wait_for_removals(struct machine *machine)
             return;
         CHECK(clock_monotonic_ns() < end_ns);
     }
+}
+
+void machine_end(struct machine *machine)
+{
+    arena_release(&machine->arena);
 }

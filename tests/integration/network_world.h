@@ -28,6 +28,8 @@ struct guest {
 void lab_shell(const char *script);
 char *lab_shell_text(const char *script);
 void machine_start(struct machine *machine);
+void machine_end(struct machine *machine);
+#define cleanup_machine __attribute__((cleanup(machine_end)))
 void machine_add_outside(struct machine *machine);
 const struct network_record *machine_make_network(struct machine *machine, const char *name,
                                                   bool is_internal);

@@ -23,6 +23,8 @@ struct service {
     struct machine machine;
     struct event_base *base;
     struct resolver *resolver;
+    struct event *upstreams[4];
+    size_t n_upstreams;
 };
 
 static void service_start(struct service *service, const char *resolv_conf)
@@ -30,11 +32,22 @@ static void service_start(struct service *service, const char *resolv_conf)
     struct error err = ERROR_INIT;
     struct resolver_options options = {.resolv_conf = resolv_conf};
 
+    *service = (struct service){0};
     machine_start(&service->machine);
     service->base = event_base_new();
     options.run_fd = service->machine.dirs.run_fd;
     CHECK_OK(resolver_new(service->base, &options, &service->resolver, &err), &err);
 }
+
+static void service_end(struct service *service)
+{
+    resolver_free(service->resolver);
+    for (size_t i = 0; i < service->n_upstreams; i++)
+        event_free(service->upstreams[i]);
+    event_base_free(service->base);
+    machine_end(&service->machine);
+}
+#define cleanup_service __attribute__((cleanup(service_end)))
 
 static void set_running(struct service *service, const char *network, const char *id, bool is)
 {
@@ -140,7 +153,7 @@ static const char *ask(struct service *service, const struct guest *guest, const
 
 TEST(names_of_running_neighbours_are_answered_at_once)
 {
-    struct service service;
+    cleanup_service struct service service;
     service_start(&service, "/nonexistent");
     const struct network_record *net = machine_make_network(&service.machine, "shop_back", false);
     struct guest web = machine_make_guest(&service.machine, net, "web");
@@ -162,7 +175,7 @@ TEST(names_of_running_neighbours_are_answered_at_once)
 
 TEST(replicas_take_turns_and_detached_ones_are_gone)
 {
-    struct service service;
+    cleanup_service struct service service;
     struct error err = ERROR_INIT;
     const struct network_endpoint *endpoint;
     const char *alias = "App";
@@ -191,7 +204,7 @@ TEST(replicas_take_turns_and_detached_ones_are_gone)
 
 TEST(names_of_other_networks_are_not_known)
 {
-    struct service service;
+    cleanup_service struct service service;
     service_start(&service, "/nonexistent");
     const struct network_record *one = machine_make_network(&service.machine, "one", false);
     const struct network_record *two = machine_make_network(&service.machine, "two", true);
@@ -233,7 +246,9 @@ static void start_upstream(struct service *service, int netns_fd, const char *ip
     int fd = lab_socket(netns_fd, SOCK_DGRAM);
 
     CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    (void)event_add(event_new(service->base, fd, EV_READ | EV_PERSIST, on_upstream, digit), NULL);
+    service->upstreams[service->n_upstreams] =
+        event_new(service->base, fd, EV_READ | EV_PERSIST, on_upstream, digit);
+    (void)event_add(service->upstreams[service->n_upstreams++], NULL);
 }
 
 static const char *write_resolv_conf(const char *text)
@@ -248,7 +263,7 @@ static const char *write_resolv_conf(const char *text)
 
 TEST(other_names_are_asked_of_the_hosts_servers)
 {
-    struct service service;
+    cleanup_service struct service service;
     unsigned char seven = 7, eight = 8;
     /* The first doesn't exist on this host: refused at once, the next is asked. */
     service_start(&service, write_resolv_conf("nameserver 127.0.0.9\nnameserver 127.0.0.1\n"));
@@ -267,7 +282,7 @@ TEST(other_names_are_asked_of_the_hosts_servers)
 
 TEST(a_silent_server_is_hedged_by_the_next)
 {
-    struct service service;
+    cleanup_service struct service service;
     unsigned char seven = 7;
     struct sockaddr_in address = lab_address("127.0.0.5", 53);
     int64_t begin_ns;
@@ -287,7 +302,7 @@ TEST(a_silent_server_is_hedged_by_the_next)
 
 TEST(containers_on_internal_networks_reach_only_servers_on_them)
 {
-    struct service service;
+    cleanup_service struct service service;
     unsigned char seven = 7, nine = 9;
     service_start(&service, write_resolv_conf("nameserver 127.0.0.1\n"));
     const struct network_record *net = machine_make_network(&service.machine, "inner", true);
@@ -304,7 +319,7 @@ TEST(containers_on_internal_networks_reach_only_servers_on_them)
 
 TEST(without_any_server_the_answer_is_servfail)
 {
-    struct service service;
+    cleanup_service struct service service;
     service_start(&service, write_resolv_conf("nameserver 127.0.0.1\n"));
     const struct network_record *net = machine_make_network(&service.machine, "one", false);
     struct guest web = machine_make_guest(&service.machine, net, "web");
@@ -315,7 +330,7 @@ TEST(without_any_server_the_answer_is_servfail)
 
 TEST(tcp_takes_several_queries_in_one_connection)
 {
-    struct service service;
+    cleanup_service struct service service;
     struct sockaddr_in server = lab_address("127.0.0.11", 53);
     unsigned char out[600], in[600];
     size_t first, second, got = 0;
@@ -356,7 +371,7 @@ TEST(tcp_takes_several_queries_in_one_connection)
 
 TEST(port_53_of_the_container_stays_its_own)
 {
-    struct service service;
+    cleanup_service struct service service;
     struct sockaddr_in any = lab_address("0.0.0.0", 53);
     int udp, tcp;
     service_start(&service, "/nonexistent");
@@ -374,7 +389,7 @@ TEST(port_53_of_the_container_stays_its_own)
 
 TEST(removing_a_container_lets_its_namespace_go)
 {
-    struct service service;
+    cleanup_service struct service service;
     struct error err = ERROR_INIT;
     char script[300];
     service_start(&service, "/nonexistent");
@@ -394,5 +409,4 @@ TEST(removing_a_container_lets_its_namespace_go)
     while (lab_shell_text(script)[0] != '\0')
         CHECK(clock_monotonic_ns() < end_ns);
     CHECK_OK(network_detach(&service.machine.dirs, "one", "web", &err), &err);
-    resolver_free(service.resolver);
 }

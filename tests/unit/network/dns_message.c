@@ -105,7 +105,7 @@ TEST(edns_says_how_much_the_client_takes)
 
 TEST(answers_have_records_and_are_cut_when_too_long)
 {
-    struct buf out = BUF_INIT;
+    cleanup_buf struct buf out = BUF_INIT;
     struct dns_query query;
     struct dns_answer answer;
 

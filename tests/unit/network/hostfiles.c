@@ -53,7 +53,7 @@ TEST(hosts_name_the_container_and_extra_hosts)
                                     .addresses = {addresses, 2},
                                     .extra_hosts = {extra, 3},
                                     .host_gateway = "172.18.0.1"};
-    struct buf out = BUF_INIT;
+    cleanup_buf struct buf out = BUF_INIT;
     struct error err = ERROR_INIT;
 
     CHECK_OK(hosts_print(&out, &options, &err), &err);

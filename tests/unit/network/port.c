@@ -182,6 +182,7 @@ TEST(the_proxy_relays_tcp_in_both_directions_with_half_close)
     run_until_readable(&relay, client);
     CHECK_INT(recv(client, bytes, sizeof(bytes), MSG_DONTWAIT), 0);
     proxy_free(relay.proxy);
+    event_base_free(relay.base);
 }
 
 TEST(the_proxy_relays_udp_to_each_client)
@@ -210,6 +211,7 @@ TEST(the_proxy_relays_udp_to_each_client)
         CHECK_INT(recv(clients[i], bytes, sizeof(bytes), 0), i + 1);
     }
     proxy_free(relay.proxy);
+    event_base_free(relay.base);
 }
 
 TEST(the_proxy_ends_connections_that_the_container_refuses)
@@ -225,4 +227,5 @@ TEST(the_proxy_ends_connections_that_the_container_refuses)
     run_until_readable(&relay, client);
     CHECK(recv(client, &byte, 1, MSG_DONTWAIT) <= 0);
     proxy_free(relay.proxy);
+    event_base_free(relay.base);
 }
