@@ -135,8 +135,7 @@ int rtnl_port_cut(int rtnl_fd, const char *name, struct error *err)
 
 int sysctl_write(const char *name, const char *value, struct error *err)
 {
-    char *path = x_printf("/proc/sys/net/%s", name);
-    cleanup_free char *owned = path;
+    cleanup_free char *path = x_printf("/proc/sys/net/%s", name);
     cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)

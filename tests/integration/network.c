@@ -34,11 +34,17 @@ TEST(containers_of_a_network_reach_each_other_and_the_gateway)
     CHECK_REACHES(-1, b.endpoint->ip, 80, server);
 }
 
-TEST(published_ports_are_reached_from_everywhere)
+static void check_published_ports(const char *br_netfilter)
 {
     cleanup_machine struct machine machine;
+    char script[100];
     machine_start(&machine);
     machine_add_outside(&machine);
+    (void)snprintf(script, sizeof(script),
+                   "test ! -e /proc/sys/net/bridge || sysctl -qw "
+                   "net.bridge.bridge-nf-call-iptables=%s",
+                   br_netfilter);
+    lab_shell(script);
     const struct network_record *net = machine_make_network(&machine, "one", false);
     const struct network_record *other = machine_make_network(&machine, "two", false);
     struct guest web = machine_make_guest(&machine, net, "web"),
@@ -60,6 +66,16 @@ TEST(published_ports_are_reached_from_everywhere)
     CHECK_REACHES(machine.outside_fd, "198.51.100.1", 8081, server);
 }
 
+TEST(published_ports_are_reached_from_everywhere)
+{
+    check_published_ports("0");
+}
+
+TEST(published_ports_are_reached_where_bridged_packets_pass_the_firewall)
+{
+    check_published_ports("1");
+}
+
 TEST(what_is_not_published_is_not_reached_from_outside)
 {
     cleanup_machine struct machine machine;
@@ -71,7 +87,10 @@ TEST(what_is_not_published_is_not_reached_from_outside)
                  far = machine_make_guest(&machine, other, "far");
     int server = lab_listen(web.netns_fd, "0.0.0.0", 80);
 
+    int host_server = lab_listen(-1, net->gateway, 81);
+
     CHECK_BLOCKED(machine.outside_fd, web.endpoint->ip, 80, server);
+    CHECK_BLOCKED(machine.outside_fd, net->gateway, 81, host_server);
     CHECK_BLOCKED(far.netns_fd, web.endpoint->ip, 80, server);
     machine_publish(&machine, net, "web", "127.0.0.1", 8080, 80);
     CHECK_REACHES(-1, "127.0.0.1", 8080, server);
@@ -128,6 +147,21 @@ TEST(egress_is_masqueraded_and_internal_networks_have_none)
                    inner->gateway);
     lab_shell(script);
     CHECK_BLOCKED(b.netns_fd, "198.51.100.2", 443, world);
+    /* Not one packet leaves, not even where an answer could not come back. */
+    struct sockaddr_in sink = lab_address("198.51.100.2", 514);
+    int drain = lab_socket(machine.outside_fd, SOCK_DGRAM);
+    int leak = lab_socket(b.netns_fd, SOCK_DGRAM);
+    struct pollfd poll_fd = {.fd = drain, .events = POLLIN};
+
+    CHECK(bind(drain, (struct sockaddr *)&sink, sizeof(sink)) == 0);
+    CHECK_INT(sendto(leak, "x", 1, 0, (struct sockaddr *)&sink, sizeof(sink)), 1);
+    CHECK_INT(poll(&poll_fd, 1, BLOCKED_MS), 0);
+    /* Nor does it reach what others publish. */
+    int outer = lab_listen(a.netns_fd, "0.0.0.0", 80);
+
+    machine_publish(&machine, net, "a", "0.0.0.0", 8090, 80);
+    CHECK_REACHES(machine.outside_fd, "198.51.100.1", 8090, outer);
+    CHECK_BLOCKED(b.netns_fd, "198.51.100.1", 8090, outer);
     CHECK_REACHES(c.netns_fd, b.endpoint->ip, 80, server);
     CHECK_BLOCKED(a.netns_fd, b.endpoint->ip, 80, server);
     CHECK_FAILS(network_publish(&machine.dirs, inner, "b", &port, 1, &err), ERROR_UNSUPPORTED,
