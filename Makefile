@@ -169,6 +169,7 @@ $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integ
     $(B)/tests/integration/build_world.o
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o
+$(filter $(B)/tests/integration/image%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/image_world.o
 $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
 	    $(MAIN_LIBS) $(WORKER_LIBS)

@@ -13,16 +13,27 @@ static struct job *job_of(struct engine_job *job)
     return (struct job *)(void *)job;
 }
 
+static int hand_out(int result, struct job *job, struct engine_job **ret)
+{
+    if (result == 0)
+        *ret = (struct engine_job *)(void *)job;
+    return result;
+}
+
 int engine_image_import(struct engine *engine, const struct image_import_request *request,
                         struct engine_job **ret, struct error *err)
 {
-    return image_import_start(engine->state_fd, request, (struct job **)(void *)ret, err);
+    struct job *job = NULL;
+
+    return hand_out(image_import_start(engine->state_fd, request, &job, err), job, ret);
 }
 
 int engine_image_pull(struct engine *engine, const struct image_pull_request *request,
                       struct engine_job **ret, struct error *err)
 {
-    return image_pull_start(engine->state_fd, request, (struct job **)(void *)ret, err);
+    struct job *job = NULL;
+
+    return hand_out(image_pull_start(engine->state_fd, request, &job, err), job, ret);
 }
 
 /* The builder is this program again (engine/internal.c): it needs no big library, but a process of
@@ -39,8 +50,9 @@ int engine_image_build(struct engine *engine, const struct image_build_request *
         .extra_fds = &engine->run_fd,
         .n_extra_fds = 1,
     };
+    struct job *job = NULL;
 
-    return job_start(&options, (struct job **)(void *)ret, err);
+    return hand_out(job_start(&options, &job, err), job, ret);
 }
 
 int engine_job_fd(const struct engine_job *job)
