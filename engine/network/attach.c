@@ -146,6 +146,8 @@ static int reserve_address(struct arena *arena, const struct network_dirs *dirs,
     ipv4_print(address, endpoint->ip);
     allocate_mac(address, mac);
     mac_print(mac, endpoint->mac);
+    if (found == 0 && old.is_running && endpoint_set_running(&dir, &old, false, err) < 0)
+        return -1;
     if (found == 0 && text_equal(old.ip, endpoint->ip)) {
         endpoint->ports = old.ports;
         endpoint->n_ports = old.n_ports;
@@ -301,8 +303,7 @@ int network_endpoint_set_running(const struct network_dirs *dirs, const char *ne
                          container, network);
     if (endpoint.is_running == is_running)
         return 0;
-    endpoint.is_running = is_running;
-    return endpoint_write(&dir, &endpoint, err);
+    return endpoint_set_running(&dir, &endpoint, is_running, err);
 }
 
 static int check_ports(const struct network_record *record, const struct network_port *ports,
@@ -355,6 +356,31 @@ static int replace_ports(const struct network_dirs *dirs, const struct endpoint_
     return 0;
 }
 
+/* For good: the file goes next, and is only written if the table has to be made from the files. */
+static int withdraw_ports(const struct network_dirs *dirs, const struct endpoint_dir *dir,
+                          struct network_endpoint *endpoint, struct error *err)
+{
+    cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
+    struct firewall_publication publication = {.ports = endpoint->ports,
+                                               .n_ports = endpoint->n_ports};
+    int result;
+
+    if (endpoint->n_ports == 0)
+        return 0;
+    if (ipv4_parse(str_from(endpoint->ip), &publication.ip, err) < 0)
+        return -1;
+    nft_batch_begin(&batch);
+    firewall_put_publication(&batch, NFT_DELETE, &publication);
+    nft_batch_end(&batch);
+    result = firewall_try(dirs, &batch, err);
+    if (result <= 0)
+        return result;
+    endpoint->n_ports = 0;
+    if (endpoint_write(dir, endpoint, err) < 0)
+        return -1;
+    return firewall_rebuild(dirs, NULL, err);
+}
+
 int network_publish(const struct network_dirs *dirs, const struct network_record *record,
                     const char *container, const struct network_port *ports, size_t n_ports,
                     struct error *err)
@@ -387,7 +413,7 @@ int network_detach(const struct network_dirs *dirs, const char *network, const c
 
     if (found != 0)
         return found < 0 ? -1 : 0;
-    if (replace_ports(dirs, &dir, &endpoint, NULL, 0, err) < 0 || unplug(&endpoint, err) < 0 ||
+    if (withdraw_ports(dirs, &dir, &endpoint, err) < 0 || unplug(&endpoint, err) < 0 ||
         endpoint_remove(&dir, &endpoint, err) < 0)
         return error_wrap(err, "detach container \"%s\" from network \"%s\"",
                           endpoint.container_name, network);

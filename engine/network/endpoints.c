@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,11 @@
 enum { ENDPOINT_MAX_BYTES = 1 << 20 };
 
 static const char suffix[] = ".json";
+
+static char *file_name(const char *ip, const char *container, bool is_running)
+{
+    return x_printf("%s%c%s%s", ip, is_running ? '+' : '_', container, suffix);
+}
 
 void endpoint_dir_close(struct endpoint_dir *dir)
 {
@@ -77,12 +83,14 @@ int endpoint_dir_remove(int run_fd, const char *network, struct error *err)
 
 bool endpoint_name_parse(struct arena *arena, const char *file, struct endpoint_name *ret)
 {
-    struct str head, tail;
+    size_t ip_len = strcspn(file, "_+"), len = strlen(file);
+    struct str ip = {file, ip_len};
 
-    if (!text_ends_with(file, suffix) || !str_cut(str_from(file), '_', &head, &tail) ||
-        ipv4_parse(head, &ret->address, NULL) < 0 || tail.len <= sizeof(suffix) - 1)
+    if (!text_ends_with(file, suffix) || ip_len + sizeof(suffix) >= len ||
+        ipv4_parse(ip, &ret->address, NULL) < 0)
         return false;
-    ret->container = arena_strndup(arena, tail.data, tail.len - (sizeof(suffix) - 1));
+    ret->is_running = file[ip_len] == '+';
+    ret->container = arena_strndup(arena, file + ip_len + 1, len - ip_len - sizeof(suffix));
     return true;
 }
 
@@ -133,7 +141,7 @@ int endpoint_write(const struct endpoint_dir *dir, const struct network_endpoint
 {
     cleanup_json json_t *json = json_object();
     cleanup_buf struct buf text = BUF_INIT;
-    cleanup_free char *file = x_printf("%s_%s%s", endpoint->ip, endpoint->container, suffix);
+    cleanup_free char *file = file_name(endpoint->ip, endpoint->container, endpoint->is_running);
 
     json_set_text(json, "container", endpoint->container);
     json_set_text(json, "container_name", endpoint->container_name);
@@ -143,7 +151,6 @@ int endpoint_write(const struct endpoint_dir *dir, const struct network_endpoint
     json_set_text(json, "mac", endpoint->mac);
     json_set_text(json, "ifname", endpoint->ifname);
     json_set_text(json, "host_ifname", endpoint->host_ifname);
-    json_set_bool(json, "running", endpoint->is_running);
     if (endpoint->n_ports > 0)
         json_set_take(json, "ports", ports_to_json(endpoint));
     json_print(&text, json);
@@ -201,7 +208,6 @@ static int parse_endpoint(struct arena *arena, const json_t *json, struct networ
     ret->container_name = arena_strdup(arena, json_text_or(json, "container_name", ""));
     ret->project = arena_strdup(arena, json_text_or(json, "project", NULL));
     ret->names = json_strings(arena, json, "names");
-    ret->is_running = json_bool_or(json, "running", false);
     if (n_ports > NETWORK_PORTS_MAX || ret->names.n > NETWORK_NAMES_MAX)
         return error_set(err, ERROR_INVALID, "too many ports or names");
     ret->ports = arena_new_array(arena, struct network_port, n_ports);
@@ -221,7 +227,7 @@ int endpoint_read(struct arena *arena, const struct endpoint_dir *dir,
     struct error failure = ERROR_INIT;
 
     ipv4_print(name->address, ip);
-    cleanup_free char *file = x_printf("%s_%s%s", ip, name->container, suffix);
+    cleanup_free char *file = file_name(ip, name->container, name->is_running);
 
     if (json_read_at(dir->fd, file, ENDPOINT_MAX_BYTES, &json, &failure) < 0) {
         if (failure.code == ERROR_NOT_FOUND)
@@ -232,6 +238,7 @@ int endpoint_read(struct arena *arena, const struct endpoint_dir *dir,
     }
     if (parse_endpoint(arena, json, &endpoint, err) < 0)
         return error_wrap(err, "read endpoint \"%s\"", file);
+    endpoint.is_running = name->is_running;
     *ret = endpoint;
     return 0;
 }
@@ -249,10 +256,22 @@ int endpoint_find(struct arena *arena, const struct endpoint_dir *dir, const cha
     return 1;
 }
 
+int endpoint_set_running(const struct endpoint_dir *dir, struct network_endpoint *endpoint,
+                         bool is_running, struct error *err)
+{
+    cleanup_free char *from = file_name(endpoint->ip, endpoint->container, endpoint->is_running);
+    cleanup_free char *to = file_name(endpoint->ip, endpoint->container, is_running);
+
+    if (renameat(dir->fd, from, dir->fd, to) < 0)
+        return error_sys(err, errno, "mark endpoint %s", endpoint->ip);
+    endpoint->is_running = is_running;
+    return 0;
+}
+
 int endpoint_remove(const struct endpoint_dir *dir, const struct network_endpoint *endpoint,
                     struct error *err)
 {
-    cleanup_free char *file = x_printf("%s_%s%s", endpoint->ip, endpoint->container, suffix);
+    cleanup_free char *file = file_name(endpoint->ip, endpoint->container, endpoint->is_running);
 
     if (unlinkat(dir->fd, file, 0) < 0 && errno != ENOENT)
         return error_sys(err, errno, "free address %s", endpoint->ip);

@@ -129,9 +129,7 @@ int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struc
     return firewall_admit(nft_fd, err);
 }
 
-/* Returns 0, or 1 when only making the table anew helps. */
-static int try_batch(const struct network_dirs *dirs, struct netlink_batch *batch,
-                     struct error *err)
+int firewall_try(const struct network_dirs *dirs, struct netlink_batch *batch, struct error *err)
 {
     cleanup_fd int lock_fd = -1;
     cleanup_fd int owned_fd = -1;
@@ -155,7 +153,7 @@ static int try_batch(const struct network_dirs *dirs, struct netlink_batch *batc
 int firewall_sync(const struct network_dirs *dirs, const char *leaving, struct netlink_batch *batch,
                   struct error *err)
 {
-    int result = try_batch(dirs, batch, err);
+    int result = firewall_try(dirs, batch, err);
 
     return result <= 0 ? result : firewall_rebuild(dirs, leaving, err);
 }

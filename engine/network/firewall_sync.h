@@ -13,6 +13,9 @@ struct network_dirs;
 int firewall_sync(const struct network_dirs *dirs, const char *leaving, struct netlink_batch *batch,
                   struct error *err);
 
+/* The first half of it. Returns 0, or 1 when only firewall_rebuild helps. */
+int firewall_try(const struct network_dirs *dirs, struct netlink_batch *batch, struct error *err);
+
 int firewall_rebuild(const struct network_dirs *dirs, const char *leaving, struct error *err);
 
 /* See firewall_admit. */

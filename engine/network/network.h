@@ -8,9 +8,10 @@
  *   (kernel) and a directory of endpoints (run). The records are the truth: everything in the
  *   kernel can be rebuilt from them (network_ensure_up, network_rebuild_firewall).
  *
- *   state/networks/NAME.json                    struct network_record, durable
+ *   state/networks/NAME.json                    struct network_record
  *   state/networks/.lock                        held while a subnet is chosen or a network goes
- *   run/networks/NAME/endpoints/IP_ID.json      struct network_endpoint, one file each
+ *   run/networks/NAME/endpoints/IP_ID.json      struct network_endpoint, one file each; IP+ID.json
+ *                                               while it is running
  *   run/networks/NAME/lock                      held while an address is chosen
  *   run/networks/.BRIDGE                        held while a bridge is made or deleted
  *   run/networks/.firewall                      shared: elements change; exclusive: table (re)made

@@ -203,8 +203,9 @@ static int zone_open(struct zone *zone, struct error *err)
     if (found == 1)
         return error_set(err, ERROR_NOT_FOUND, "network \"%s\" is not up", zone->network);
     path = x_printf("/proc/self/fd/%d", zone->dir.fd);
-    zone->watch = inotify_add_watch(zone->zones->inotify_fd, path,
-                                    IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR);
+    zone->watch =
+        inotify_add_watch(zone->zones->inotify_fd, path,
+                          IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR);
     if (zone->watch < 0)
         return error_sys(err, errno, "watch the endpoints of network \"%s\"", zone->network);
     return read_all(zone, err); /* after the watch: nothing is missed */

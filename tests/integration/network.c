@@ -318,6 +318,22 @@ TEST(a_network_comes_back_after_a_reboot_or_a_half_made_creation)
     CHECK(up[0]);
 }
 
+TEST(a_record_that_a_power_cut_emptied_is_made_again)
+{
+    cleanup_machine struct machine machine;
+    struct network_records records;
+    struct error err = ERROR_INIT;
+    machine_start(&machine);
+
+    (void)machine_make_network(&machine, "one", false);
+    (void)machine_make_network(&machine, "two", false);
+    CHECK_OK(fs_replace(machine.dirs.state_fd, "networks/one.json", "", 0, 0644, FS_VOLATILE, &err),
+             &err);
+    CHECK_OK(network_list(&machine.arena, &machine.dirs, &records, &err), &err);
+    CHECK_INT(records.n, 1);
+    CHECK_TEXT(machine_make_network(&machine, "one", false)->subnet, "172.18.0.0/24");
+}
+
 TEST(attaching_again_replaces_the_interface_and_keeps_the_address)
 {
     cleanup_machine struct machine machine;
