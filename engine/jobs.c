@@ -13,6 +13,7 @@ static struct job *job_of(struct engine_job *job)
     return (struct job *)(void *)job;
 }
 
+/* Its arguments may not be computed by one another's call: C leaves their order open. */
 static int hand_out(int result, struct job *job, struct engine_job **ret)
 {
     if (result == 0)
@@ -24,16 +25,18 @@ int engine_image_import(struct engine *engine, const struct image_import_request
                         struct engine_job **ret, struct error *err)
 {
     struct job *job = NULL;
+    int result = image_import_start(engine->state_fd, request, &job, err);
 
-    return hand_out(image_import_start(engine->state_fd, request, &job, err), job, ret);
+    return hand_out(result, job, ret);
 }
 
 int engine_image_pull(struct engine *engine, const struct image_pull_request *request,
                       struct engine_job **ret, struct error *err)
 {
     struct job *job = NULL;
+    int result = image_pull_start(engine->state_fd, request, &job, err);
 
-    return hand_out(image_pull_start(engine->state_fd, request, &job, err), job, ret);
+    return hand_out(result, job, ret);
 }
 
 /* The builder is this program again (engine/internal.c): it needs no big library, but a process of
@@ -51,8 +54,9 @@ int engine_image_build(struct engine *engine, const struct image_build_request *
         .n_extra_fds = 1,
     };
     struct job *job = NULL;
+    int result = job_start(&options, &job, err);
 
-    return hand_out(job_start(&options, &job, err), job, ret);
+    return hand_out(result, job, ret);
 }
 
 int engine_job_fd(const struct engine_job *job)
