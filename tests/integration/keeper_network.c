@@ -131,6 +131,19 @@ TEST(a_port_that_is_taken_is_an_error_that_names_it)
     network_end(world, network);
 }
 
+/* In whatever order they come. */
+static void await_answers(struct world *world, int n)
+{
+    while (n > 0) {
+        struct session_event event;
+        struct error err = ERROR_INIT;
+
+        CHECK_OK(engine_session_receive(world->session, 10000, &event, &err), &err);
+        CHECK(event.kind == SESSION_STATE || event.kind == SESSION_DONE);
+        n -= event.kind == SESSION_DONE;
+    }
+}
+
 TEST(ten_containers_come_and_go_quickly)
 {
     struct world *world = world_open();
@@ -143,25 +156,22 @@ TEST(ten_containers_come_and_go_quickly)
     for (int round = 0; round < ROUNDS; round++) {
         struct error err = ERROR_INIT;
         int64_t start_ms = world_now_ms(), up_ms, down_ms;
-        uint32_t first = world->last_tag + 1;
 
         for (int i = 0; i < MANY; i++)
             CHECK_OK(engine_session_create(world->session, ++world->last_tag, &specs[i], &err),
                      &err);
-        for (int i = 0; i < MANY; i++)
-            CHECK_OK(world_answer(world, first + (uint32_t)i, &err), &err);
-        first = world->last_tag + 1;
+        await_answers(world, MANY);
         for (int i = 0; i < MANY; i++)
             CHECK_OK(engine_session_start(world->session, ++world->last_tag, specs[i].name, &err),
                      &err);
-        CHECK_OK(world_answer(world, world->last_tag, &err), &err);
+        await_answers(world, MANY);
         up_ms = world_now_ms() - start_ms;
         start_ms = world_now_ms();
         for (int i = 0; i < MANY; i++)
             CHECK_OK(
                 engine_session_remove(world->session, ++world->last_tag, specs[i].name, true, &err),
                 &err);
-        CHECK_OK(world_answer(world, world->last_tag, &err), &err);
+        await_answers(world, MANY);
         down_ms = world_now_ms() - start_ms;
         fprintf(stderr, "# up %lld ms, down %lld ms\n", (long long)up_ms, (long long)down_ms);
         best_up_ms = up_ms < best_up_ms ? up_ms : best_up_ms;
