@@ -3,12 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,6 +193,18 @@ static void end_everything(void)
     engine_close(world->engine);
 }
 
+/* Bridges, rules and ports of a test are nobody else's business. */
+static void own_network(void)
+{
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd;
+
+    CHECK(unshare(CLONE_NEWNET) == 0);
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &loopback) == 0);
+    close(fd);
+}
+
 struct world *world_open(void)
 {
     struct world *world = x_alloc(sizeof(*world));
@@ -202,6 +218,7 @@ struct world *world_open(void)
     (void)snprintf(world->project, sizeof(world->project), "kt%d", (int)getpid());
     (void)snprintf(world->state_root, sizeof(world->state_root), "%s/state", tap_temp_dir());
     (void)snprintf(world->run_root, sizeof(world->run_root), "%s/run", tap_temp_dir());
+    own_network();
     CHECK_OK(engine_open(&options, &world->engine, &err), &err);
     make_image(world);
     open_world = world;
