@@ -61,8 +61,6 @@ int engine_session_open(struct engine *engine, const char *project, bool start_k
 
 void engine_session_close(struct engine_session *session)
 {
-    struct error ignored;
-
     if (!session)
         return;
     close(session->fd);
@@ -70,10 +68,6 @@ void engine_session_close(struct engine_session *session)
         protocol_message_release(&session->backlog.items[i]);
     vec_release(&session->backlog);
     vec_release(&session->answers);
-    /* Here and not in the keeper: its loop must not wait for a large tree. What a kill leaves, the
-     * next one deletes. */
-    if (session->has_removed)
-        (void)container_records_sweep(session->engine->state_fd, &ignored);
     free(session->buffer);
     free(session->project);
     free(session);
@@ -231,7 +225,6 @@ int engine_session_remove(struct engine_session *session, uint32_t tag, const ch
     json_t *request = request_new(OP_REMOVE, tag, name);
 
     json_set_bool(request, "volumes", remove_volumes);
-    session->has_removed = true;
     return send_request(session, request, err);
 }
 

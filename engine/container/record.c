@@ -346,6 +346,7 @@ int container_record_create(int state_fd, const struct container_spec *spec,
         document_write(dir_fd, id, clock_realtime_ns(), spec, image, err) < 0 ||
         index_add(state_fd, spec->project, spec->name, id, err) < 0) {
         (void)container_record_remove(state_fd, id, spec->name, spec->project, &ignored);
+        (void)container_records_sweep(state_fd, &ignored);
         return -1;
     }
     memcpy(ret_id, id, sizeof(id));
@@ -501,8 +502,6 @@ int container_record_remove(int state_fd, const char *id, const char *name, cons
                     &one) < 0)
         error_gather(&first, &one);
     if (name && link_remove(state_fd, arena_printf(&arena, "names/%s", name), id, &one) < 0)
-        error_gather(&first, &one);
-    if (fs_remove_tree(state_fd, away, &one) < 0)
         error_gather(&first, &one);
     if (first.code != ERROR_NONE) {
         if (err)

@@ -122,10 +122,11 @@ int container_dir_open(int state_fd, const char *id, int *ret_fd, struct error *
 
 int container_state_write(int dir_fd, const struct container_state *state, struct error *err);
 
-/* Name, index and directory go. The directory is renamed out of the way first, so that nobody
- * reads half a record. Absent is fine. `name` and `project` may be NULL when the record is lost. */
+/* Name, index and record go. The directory is only renamed out of the way, so that nobody reads half
+ * a record and nobody waits for a large tree: container_records_sweep deletes it. Absent is fine.
+ * `name` and `project` may be NULL when the record is lost. */
 int container_record_remove(int state_fd, const char *id, const char *name, const char *project,
                             struct error *err);
 
-/* Delete what killed removals left behind. */
+/* Delete what was removed. Two at once are fine. */
 int container_records_sweep(int state_fd, struct error *err);

@@ -327,7 +327,7 @@ static void adopt_record(struct keeper *keeper, const char *id)
                sys_process_start_ticks(state.pid) == state.start_ticks;
     /* With a zygote, an end that is not on disk yet comes with the inventory. */
     if (!keeper->is_adopting || strcmp(state.boot_id, keeper->boot_id) != 0)
-        (void)container_state_settle(&state, keeper->boot_id);
+        container->is_dirty = container_state_settle(&state, keeper->boot_id);
     load_state(container, &state);
     resume(container, &state, is_alive);
     if (container_dir_open(keeper->place.state_fd, id, &container->dir_fd, &err) < 0)
@@ -337,7 +337,6 @@ static void adopt_record(struct keeper *keeper, const char *id)
     if (is_alive && !keeper->is_adopting)
         adopt_orphan(container, &state);
     resume_timers(container);
-    supervise_changed(container);
 }
 
 int adopt_records(struct keeper *keeper, struct error *err)

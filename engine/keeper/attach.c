@@ -1,6 +1,7 @@
 /* A container's place in its networks: namespace, interfaces, name server, names, ports. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,19 @@ static struct pairs extra_hosts(struct arena *arena, const struct strings *list)
     return pairs;
 }
 
+/* The container can't see it before it is whole: no temporary name, no rename. What an earlier run
+ * had mounted is another file. */
+static int write_file(int dir_fd, const char *name, const struct buf *text, struct error *err)
+{
+    cleanup_fd int fd = -1;
+
+    (void)unlinkat(dir_fd, name, 0); /* absent the first time */
+    fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return error_sys(err, errno, "make \"%s\"", name);
+    return fs_write_all(fd, text->data, text->len, err);
+}
+
 static int write_hosts(struct supervised *container, const struct container_record *record,
                        struct arena *arena, struct error *err)
 {
@@ -204,7 +218,7 @@ static int write_hosts(struct supervised *container, const struct container_reco
         options.addresses.items[i] = container->endpoints[i].ip;
     if (hosts_print(&text, &options, err) < 0)
         return -1;
-    return fs_replace(container->dir_fd, "hosts", text.data, text.len, 0644, FS_VOLATILE, err);
+    return write_file(container->dir_fd, "hosts", &text, err);
 }
 
 static int write_resolv_conf(struct supervised *container, const struct container_record *record,
@@ -221,8 +235,7 @@ static int write_resolv_conf(struct supervised *container, const struct containe
     (void)fs_read_file(-1, "/etc/resolv.conf", RESOLV_CONF_MAX_BYTES, &host, &ignored);
     options.host_text = buf_text(&host);
     resolv_conf_print(&text, &options);
-    return fs_replace(container->dir_fd, "resolv.conf", text.data, text.len, 0644, FS_VOLATILE,
-                      err);
+    return write_file(container->dir_fd, "resolv.conf", &text, err);
 }
 
 int attach_name_files(struct supervised *container, const struct container_record *record,
@@ -235,8 +248,7 @@ int attach_name_files(struct supervised *container, const struct container_recor
     if (write_hosts(container, record, &arena, err) < 0 ||
         write_resolv_conf(container, record, err) < 0)
         return -1;
-    return fs_replace(container->dir_fd, "hostname", hostname.data, hostname.len, 0644, FS_VOLATILE,
-                      err);
+    return write_file(container->dir_fd, "hostname", &hostname, err);
 }
 
 /* ------------------------------------------------------------------ ports */

@@ -27,7 +27,7 @@
 enum {
     ATTEMPTS = 10, /* a keeper may end just before it hears us: the next attempt starts one */
     HELLO_WAIT_MS = 10000,
-    RESTART_WAIT_MS = 3000,
+    RESTART_WAIT_MS = 10000,
     ALIVE_FILE_MAX = 100,
 };
 

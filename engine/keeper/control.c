@@ -189,6 +189,15 @@ static enum outcome outcome_of(const struct waiter *waiter, const struct supervi
     return OUTCOME_DONE;
 }
 
+bool control_is_removing(const struct supervised *container)
+{
+    for (struct list *at = container->waiters.next; at != &container->waiters; at = at->next) {
+        if (container_of(at, struct waiter, link)->op == OP_REMOVE)
+            return true;
+    }
+    return false;
+}
+
 static void remove_now(struct supervised *container, struct waiter *waiter)
 {
     struct error failure;
@@ -371,6 +380,7 @@ static int update(struct supervised *container, const struct container_record *r
     bool has_process = lifecycle_has_process(&container->life);
 
     (void)parse_signal(str_from(record->resolved.process.stop_signal), &stop_signal, NULL);
+    container->publishes_ports = spec->n_ports > 0;
     lifecycle_update(&container->life, spec, stop_signal);
     if (!has_process)
         return 0;

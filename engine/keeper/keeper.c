@@ -183,13 +183,12 @@ static void flush_container(struct keeper *keeper, struct supervised *container)
 {
     struct error err = ERROR_INIT;
 
-    if (container->is_dirty || container->has_to_forget) {
+    if ((container->is_dirty || container->has_to_forget) && !control_is_removing(container)) {
         if (supervise_write_state(container, &err) < 0)
             keeper_log("state of \"%s\": %s, continuing", container->name, err.text);
         container->is_dirty = false;
-        container->has_waiters_to_check = true;
     }
-    if (container->has_to_forget && keeper->has_zygote) {
+    if (container->has_to_forget && !control_is_removing(container) && keeper->has_zygote) {
         if (zygote_forget(&keeper->zygote, container->id, &err) < 0)
             keeper_log("zygote: %s, continuing", err.text);
         container->has_to_forget = false;
@@ -213,6 +212,7 @@ static void keeper_flush(struct keeper *keeper)
         if (client->is_gone)
             client_free(client);
     }
+    sweep_soon(keeper);
     if (keeper->n_clients == 0 && keeper->buffer) {
         free(keeper->buffer);
         keeper->buffer = NULL;
@@ -305,7 +305,7 @@ static void keeper_end(struct keeper *keeper)
         event_free(keeper->zygote_death_event);
         zygote_close(&keeper->zygote);
     }
-    (void)container_records_sweep(keeper->place.state_fd, &err);
+    sweep_at_end(keeper);
     resolver_free(keeper->resolver);
     log_pump_free(keeper->pump);
     if (keeper->listen_event)
@@ -503,6 +503,7 @@ static void keeper_init(struct keeper *keeper, char **words)
                               .alive_fd = -1,
                               .listen_fd = -1,
                               .device_filter_fd = -1,
+                              .sweeper = PROCESS_INIT,
                               .zygote = ZYGOTE_INIT};
     list_init(&keeper->containers);
     list_init(&keeper->clients);
@@ -536,6 +537,8 @@ int keeper_main(int argc, char **argv, int n_words, char **words)
     enum start_mode mode;
     int result;
 
+    if (n_words == 2 && strcmp(words[0], "--sweep") == 0)
+        return sweep_main(words[1]);
     if (n_words != 4 || (strcmp(words[3], "--ready") != 0 && strcmp(words[3], "--adopt") != 0)) {
         keeper_log("usage: berth internal keeper PROJECT STATE_ROOT RUN_ROOT --ready|--adopt");
         return 2;

@@ -38,6 +38,7 @@ struct supervised *supervised_new(struct keeper *keeper, const struct container_
     container->keeper = keeper;
     memcpy(container->id, record->id, strnlen(record->id, CONTAINER_ID_SIZE - 1));
     container->name = x_strdup(record->name);
+    container->publishes_ports = record->spec->n_ports > 0;
     container->dir_fd = container->pidfd = container->netns_fd = -1;
     container->cgroup = (struct cgroup)CGROUP_INIT;
     container->log = (struct log_file)LOG_FILE_INIT;
@@ -246,7 +247,6 @@ static void act_build(struct supervised *container)
 
     container->failure.code = ERROR_NONE;
     container->is_oom_killed = container->is_tainted = false;
-    supervise_changed(container);
     if (forget_last_run(container, &err) < 0 || build_container(container, &err) < 0)
         supervise_failed(container, EXIT_UNKNOWN, &err);
 }
@@ -257,7 +257,7 @@ static int publish(struct supervised *container, struct error *err)
     struct container_record record = {0};
     int result;
 
-    if (container->n_ports > 0)
+    if (!container->publishes_ports || container->n_ports > 0)
         return 0;
     if (container_record_read(container->keeper->place.state_fd, &arena, container->id, &record,
                               err) < 0)
@@ -340,16 +340,28 @@ static void act_ended(struct supervised *container)
     container->finished_ns = clock_realtime_ns();
 }
 
+/* What a reader or a successor would see differently is written; what a watcher would, is told.
+ * ("arming" and "starting" are neither: a successor learns of them from the zygote.) */
+static void note_change(struct supervised *container, enum container_status before)
+{
+    container->has_waiters_to_check = true;
+    if (lifecycle_status(&container->life) != before)
+        supervise_changed(container);
+    else if (container->life.state == LIFE_ARMED)
+        container->is_dirty = true;
+}
+
 void supervise(struct supervised *container, const struct life_input *input)
 {
     enum life_state before = container->life.state;
+    enum container_status status = lifecycle_status(&container->life);
     struct life_requests requests;
 
     lifecycle_handle(&container->life, input, &requests);
     if (container->life.state != before) {
         trace(TRACE_KEEPER, "\"%s\" %s: %s -> %s", container->name, life_event_names[input->event],
               life_state_names[before], life_state_names[container->life.state]);
-        supervise_changed(container);
+        note_change(container, status);
     }
     for (int i = 0; i < requests.n; i++) {
         const struct life_request *request = &requests.items[i];
@@ -391,7 +403,7 @@ void supervise_failed(struct supervised *container, int exit_code, const struct 
 
     if (container->failure.code == ERROR_NONE)
         container->failure = *why;
-    container->is_tainted = true;
+    container->is_tainted = container->is_dirty = true;
     supervise(container, &input);
 }
 
@@ -519,7 +531,8 @@ void supervise_remove(struct supervised *container, bool with_volumes, struct er
     struct error one = ERROR_INIT;
 
     *ret_failure = (struct error)ERROR_INIT;
-    if (container_record_read(keeper->place.state_fd, &arena, container->id, &record, &one) < 0 &&
+    if (container->n_endpoints == 0 &&
+        container_record_read(keeper->place.state_fd, &arena, container->id, &record, &one) < 0 &&
         one.code != ERROR_NOT_FOUND)
         error_gather(ret_failure, &one);
     attach_detach(container, record.json ? &record : NULL);
@@ -530,6 +543,7 @@ void supervise_remove(struct supervised *container, bool with_volumes, struct er
     if (container_record_remove(keeper->place.state_fd, container->id, container->name,
                                 keeper->place.project, &one) < 0)
         error_gather(ret_failure, &one);
+    keeper->has_removed = true;
     container_record_release(&record);
     if (container->has_to_forget)
         (void)zygote_forget(&keeper->zygote, container->id, &one); /* its keeper knows no more */

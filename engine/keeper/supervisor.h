@@ -19,6 +19,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/list.h"
+#include "engine/base/process.h"
 #include "engine/base/vec.h"
 #include "engine/cgroup/cgroup.h"
 #include "engine/container/container.h"
@@ -101,6 +102,7 @@ struct supervised {
     int netns_fd;
     struct supervised_endpoint *endpoints;
     size_t n_endpoints;
+    bool publishes_ports; /* wants to, when it runs */
     struct supervised_port *ports;
     size_t n_ports;
 
@@ -152,7 +154,10 @@ struct keeper {
     struct list execs;
     size_t n_clients;
     uint64_t exec_counter;
-    char *buffer; /* PROTOCOL_MAX_BYTES, while clients are connected */
+    bool has_removed; /* directories wait to be deleted */
+    struct process sweeper;
+    struct event *sweep_event; /* its time has come, or its process has ended */
+    char *buffer;              /* PROTOCOL_MAX_BYTES, while clients are connected */
 };
 
 /* ------------------------------------------------------------------ doors */
@@ -218,7 +223,9 @@ int volumes_open(struct keeper *keeper, struct arena *arena, const struct contai
 void control_accept(evutil_socket_t fd, short what, void *context);
 void client_send(struct client *client, json_t *message_take, const int *fds, size_t n_fds);
 void client_free(struct client *client);
-void control_news(struct supervised *container);   /* to all watchers */
+void control_news(struct supervised *container); /* to all watchers */
+/* Somebody waits for its removal: what is written of it now is not read any more. */
+bool control_is_removing(const struct supervised *container);
 void control_settle(struct supervised *container); /* answer the waiters it satisfies */
 void control_fail_waiters(struct supervised *container, const struct error *why);
 
@@ -267,6 +274,11 @@ void adopt_zygote_death(struct keeper *keeper);
  * kernel's memory (PIDFD_GET_INFO, Linux 6.15), else from what is left of it as a zombie. Returns 1
  * while it is not known. */
 int adopt_exit_code(int pidfd, pid_t pid, int *ret_code);
+
+/* sweep.c: deleting the trees of removed containers, in a process of its own. */
+void sweep_soon(struct keeper *keeper);
+void sweep_at_end(struct keeper *keeper); /* starts it and leaves it alone */
+int sweep_main(const char *state_root);
 
 /* sockets.c: is somebody listening that wasn't before? */
 struct socket_watch;
