@@ -27,8 +27,6 @@
 
 enum { SUBNET_LENGTH_MIN = 8, SUBNET_LENGTH_MAX = 29, HOLDERS_SHOWN_MAX = 5 };
 
-#define BRIDGE_PREFIX "bt-"
-
 /* Held while a subnet is chosen or a network goes. */
 static int lock_networks(int dir_fd, int *ret_fd, struct error *err)
 {
@@ -165,13 +163,14 @@ static int make_record(struct arena *arena, const struct network_definition *spe
     char bridge[ALLOCATE_IFNAME_SIZE], mac_text[NETWORK_MAC_SIZE];
     char subnet_text[IPV4_PREFIX_TEXT_SIZE], gateway_text[IPV4_TEXT_SIZE];
 
-    if (rtnl_open(&rtnl_fd, err) < 0 ||
-        rtnl_host_view(arena, rtnl_fd, BRIDGE_PREFIX, &host, err) < 0 ||
+    /* Only this network's own bridge is looked through: one that another state directory made, or
+     * that was left behind, takes its subnet's traffic. */
+    allocate_bridge_name(spec->name, bridge);
+    if (rtnl_open(&rtnl_fd, err) < 0 || rtnl_host_view(arena, rtnl_fd, bridge, &host, err) < 0 ||
         find_subnet(arena, spec, others, &host, &subnet, err) < 0 ||
         find_gateway(spec, subnet, &gateway, err) < 0)
         return -1;
 
-    allocate_bridge_name(spec->name, bridge);
     allocate_bridge_mac(spec->name, mac);
     mac_print(mac, mac_text);
     ipv4_prefix_print(subnet, subnet_text);
