@@ -18,6 +18,7 @@
 #include "engine/build/stage.h"
 #include "engine/build/stats.h"
 #include "engine/engine.h"
+#include "engine/image/job.h"
 
 static const char default_path[] =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -132,12 +133,43 @@ static int add_default_path(struct stage *stage, struct error *err)
     return image_config_apply(stage->image, "ENV", &words, CONFIG_SHELL_FORM, err);
 }
 
-static int find_image(struct builder *builder, const char *reference, struct image_info *ret,
-                      struct error *err)
+static void on_pull_event(const struct job_event *event, void *context)
 {
-    builder_event(builder, BUILD_PROGRESS, "FROM %s", reference);
-    if (image_find(builder->state_fd, &builder->arena, reference, ret, err) < 0)
-        return -1;
+    const struct builder *builder = context;
+
+    if (event->kind == JOB_PROGRESS)
+        builder_event(builder, BUILD_PROGRESS, "FROM: %s", event->text);
+}
+
+static int pull_image(struct builder *builder, const char *reference, struct error *err)
+{
+    struct image_pull_request request = {.reference = reference};
+    struct job *job = NULL;
+
+    builder_event(builder, BUILD_PROGRESS, "pull %s", reference);
+    int r = image_pull_start(builder->state_fd, &request, &job, err);
+    if (r == 0)
+        r = job_wait(job, on_pull_event, builder, err);
+    job_close(job);
+    return r;
+}
+
+int builder_need_image(struct builder *builder, const char *reference, struct image_info *ret,
+                       struct error *err)
+{
+    struct error why = ERROR_INIT, pull_err = ERROR_INIT;
+
+    if (builder->request->pull && pull_image(builder, reference, err) < 0)
+        return error_wrap(err, "pull \"%s\"", reference);
+    if (image_find(builder->state_fd, &builder->arena, reference, ret, &why) < 0) {
+        if (why.code != ERROR_NOT_FOUND)
+            return error_set(err, why.code, "%s", why.text);
+        if (pull_image(builder, reference, &pull_err) < 0)
+            return error_set(err, ERROR_NOT_FOUND, "%s (it can't be pulled: %s)", why.text,
+                             pull_err.text);
+        if (image_find(builder->state_fd, &builder->arena, reference, ret, err) < 0)
+            return -1;
+    }
     return image_lease_add(&builder->lease, ret->id, err);
 }
 
@@ -146,7 +178,8 @@ static int begin_from_image(struct stage *stage, const char *reference, struct e
     struct builder *builder = stage->builder;
     struct image_info info;
 
-    if (find_image(builder, reference, &info, err) < 0 ||
+    builder_event(builder, BUILD_PROGRESS, "FROM %s", reference);
+    if (builder_need_image(builder, reference, &info, err) < 0 ||
         image_config_read(builder->state_fd, info.id, &stage->image, err) < 0)
         return -1;
     if (json_array_size(json_object_get(json_object_get(stage->image, "config"), "OnBuild")) > 0)

@@ -154,8 +154,7 @@ static int find_image_layers(struct copy_job *job, const char *image, struct str
     struct builder *builder = job->stage->builder;
     struct image_info info;
 
-    if (image_find(builder->state_fd, &builder->arena, image, &info, err) < 0 ||
-        image_lease_add(&builder->lease, info.id, err) < 0)
+    if (builder_need_image(builder, image, &info, err) < 0)
         return -1;
     *ret = info.layers;
     return 0;

@@ -19,6 +19,7 @@
 #include "engine/image/image.h"
 
 struct error;
+struct image_info;
 struct runner;
 struct stage;
 
@@ -56,6 +57,11 @@ struct stage {
     bool has_cmd;                      /* CMD was set in this stage: ENTRYPOINT leaves it alone */
     const struct instruction *current; /* for errors and progress */
 };
+
+/* Find an image, pull it when it isn't there (or the request says so), and keep it from being
+ * collected while we build. */
+int builder_need_image(struct builder *builder, const char *reference, struct image_info *ret,
+                       struct error *err);
 
 struct strings stage_layers(const struct stage *stage);
 const char *stage_config_text(const struct stage *stage, const char *key); /* "" when unset */
