@@ -146,6 +146,21 @@ static const char *how_it_ended(struct execution *execution, const struct contai
     return arena_printf(execution->arena, "exited with code %d", state->exit_code);
 }
 
+/* What the last health check printed, for the end of a message: ": connection refused", or "". */
+static const char *last_words_of_check(struct execution *execution, const char *name)
+{
+    struct container_info info;
+    struct str output;
+
+    if (engine_container_find(execution->engine, execution->arena, name, &info, NULL) < 0 ||
+        !info.health_output)
+        return "";
+    output = str_trim(str_from(info.health_output));
+    return output.len > 0
+               ? arena_printf(execution->arena, ": its check says: " STR_FMT, STR_ARG(output))
+               : "";
+}
+
 enum verdict { VERDICT_WAIT, VERDICT_HOLDS, VERDICT_FAILED };
 
 static enum verdict judge_healthy(struct execution *execution, const struct plan_node *node,
@@ -164,7 +179,8 @@ static enum verdict judge_healthy(struct execution *execution, const struct plan
             "its service a healthcheck, or use condition: service_started",
             node->subject);
     else if (state->health == HEALTH_UNHEALTHY)
-        error_set(err, ERROR_REMOTE, "container \"%s\" is unhealthy", node->subject);
+        error_set(err, ERROR_REMOTE, "container \"%s\" is unhealthy%s", node->subject,
+                  last_words_of_check(execution, node->subject));
     else if (state->status == CONTAINER_EXITED && node->wait.without_check_ok &&
              state->exit_code == 0)
         return VERDICT_HOLDS;

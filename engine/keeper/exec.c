@@ -211,8 +211,8 @@ int exec_prepare(struct supervised *container, const struct container_record *re
     const struct container_spec *spec = record->spec;
 
     if (build_cgroup(container, spec, err) < 0 ||
-        capability_set(&spec->cap_add, &spec->cap_drop, spec->privileged, &build->capabilities,
-                       err) < 0 ||
+        capability_set(&spec->cap_add, &spec->cap_drop, spec->privileged || build->privileged,
+                       &build->capabilities, err) < 0 ||
         build_seccomp(container->keeper, spec, build->capabilities, &seccomp, err) < 0)
         return -1;
     build->spec = spec;
@@ -293,10 +293,7 @@ int exec_request(struct client *client, uint32_t tag, const json_t *request, con
     build.tty = json_bool_or(request, "tty", false);
     for (int i = 0; i < 3 && !build.tty; i++)
         build.stdio_fds[i] = fds[i];
-    if (json_bool_or(request, "privileged", false)) {
-        container_record_release(&record);
-        return error_set(err, ERROR_UNSUPPORTED, "exec --privileged is not supported");
-    }
+    build.privileged = json_bool_or(request, "privileged", false);
     result = exec_run(client, tag, container, &record, &build, err);
     container_record_release(&record);
     return result;

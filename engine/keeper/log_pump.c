@@ -227,9 +227,8 @@ static int peek(struct log_pump *pump, int fd, size_t *ret_n, struct error *err)
     return 0;
 }
 
-/* The pipe's slots are all taken by small writes and there is no newline in them: cut here, or the
- * writer would wait for ever. */
-static bool pipe_is_full(int fd, size_t have)
+/* Does the pipe hold more than the copy could? */
+static bool pipe_has_more(int fd, size_t have)
 {
     int available = 0;
 
@@ -257,8 +256,11 @@ static ssize_t pump_batch(struct log_pump *pump, const struct log_source *source
     if (have == 0)
         return 0;
     buf_clear(&pump->batch);
+    is_last = is_last && !pipe_has_more(source->fd, have);
     used = log_frame_lines(&pump->batch, flags, now_ns, pump->bytes, have, is_last);
-    if (used == 0 && pipe_is_full(source->fd, have)) {
+    /* The pipe's slots are all taken by small writes and there is no newline in them: cut here, or
+     * the writer would wait for ever. */
+    if (used == 0 && pipe_has_more(source->fd, have)) {
         log_frame(&pump->batch, flags | LOG_PARTIAL, now_ns, pump->bytes, have);
         used = have;
     }

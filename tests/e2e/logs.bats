@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# logs.
+
+load lib
+
+@test "--tail, -t, --since, --until, prefixes, several services" {
+    compose <<'END'
+services:
+  web: {image: box, command: ["sh", "-c", "seq 1 10; sleep infinity"]}
+  longname: {image: box, command: ["sh", "-c", "echo here; sleep infinity"]}
+END
+    up
+    wait_until logged web '^10$'
+    wait_until logged longname here
+    equal "$(berth logs --no-log-prefix --tail 3 web)" $'8\n9\n10'
+    equal "$(berth logs --tail 1)" $'longname-1 | here\nweb-1      | 10' ||
+        equal "$(berth logs --tail 1)" $'web-1      | 10\nlongname-1 | here'
+    matches "$(berth logs -t --no-log-prefix --tail 1 web)" '^20[0-9-]{8}T[0-9:.]+Z 10$'
+    equal "$(berth logs --no-log-prefix --since 1h --tail 1 web)" 10
+    equal "$(berth logs --since 0s web)" ''
+    equal "$(berth logs --until 1h web)" ''
+    equal "$(berth logs --tail 0 web)" ''
+    run berth logs --tail some
+    equal "$status" 2
+    run berth logs nobody
+    [ "$status" != 0 ]
+    matches "$output" nobody
+}
+
+@test "-f follows until the last container ends" {
+    compose <<'END'
+services:
+  web: {image: box, command: ["sh", "-c", "trap 'echo last; exit' TERM; echo first; while :; do sleep 0.05; done"]}
+END
+    up
+    start_berth out logs -f --no-log-prefix
+    wait_until grep -q first out
+    quiet berth stop
+    wait_until ended "$PID"
+    equal "$(cat out)" $'first\nlast'
+}
+ended() { ! kill -0 "$1" 2>/dev/null; }
+
+@test "-f ends with SIGINT" {
+    compose <<'END'
+services:
+  web: {image: box, command: ["sh", "-c", "echo first; sleep infinity"]}
+END
+    up
+    start_berth out logs -f
+    wait_until grep -q first out
+    kill -INT "$PID"
+    wait_until ended "$PID"
+    state_is web running
+}
+
+@test "everything printed is there: many lines, long lines, no newline at the end, any bytes" {
+    compose <<'END'
+services:
+  many: {image: box, command: ["seq", "1", "30000"]}
+  long: {image: box, command: ["sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; echo; echo after"]}
+  open: {image: box, command: ["printf", "no newline"]}
+  bytes: {image: box, command: ["printf", "\\303\\244 \\377 tab\\t\\n"]}
+END
+    up
+    wait_until state_is many exited
+    wait_until state_is long exited
+    equal "$(berth logs --no-log-prefix many | md5sum)" "$(seq 1 30000 | md5sum)"
+    equal "$(berth logs --no-log-prefix long | head -1 | wc -c)" 100001
+    equal "$(berth logs --no-log-prefix long | tail -1)" after
+    wait_until state_is open exited
+    equal "$(berth logs --no-log-prefix open)" 'no newline'
+    wait_until state_is bytes exited
+    equal "$(berth logs --no-log-prefix bytes | od -An -c | tr -s ' ')" ' 303 244 377 t a b \t \n'
+}
+
+@test "logs outlive a restart, and a stopped container still has them" {
+    compose <<'END'
+services:
+  web: {image: box, command: ["sh", "-c", "echo run; sleep infinity"]}
+END
+    up
+    wait_until logged web run
+    quiet berth restart
+    twice() { [ "$(berth logs --no-log-prefix web | grep -c run)" = 2 ]; }
+    wait_until twice
+    quiet berth stop
+    twice
+}
