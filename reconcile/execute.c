@@ -274,7 +274,7 @@ static void start_ready(struct execution *execution)
 }
 
 /* Start nothing new. Jobs are killed and waits dropped; what the keeper has begun is let end (it's
- * short, but for a stop's grace). */
+ * short), but for stopping: the keeper goes on with it, and nobody waits for its grace. */
 static void cancel(struct execution *execution)
 {
     struct error error = ERROR_INIT;
@@ -287,7 +287,8 @@ static void cancel(struct execution *execution)
     for (size_t i = 0; i < execution->plan->n_nodes; i++) {
         enum op_kind kind = execution->plan->nodes[i].kind;
 
-        if (execution->states[i] == NODE_RUNNING && (op_is_job(kind) || op_is_wait(kind)))
+        if (execution->states[i] == NODE_RUNNING &&
+            (op_is_job(kind) || op_is_wait(kind) || kind == OP_CONTAINER_STOP))
             execution_finish(execution, i, &error);
     }
     error_gather(&execution->first_failure, &error);

@@ -26,6 +26,18 @@ static const struct cli_option down_flags[] = {
     CLI_OPTIONS_END,
 };
 
+/* What stays (orphans, services of profiles that are off) keeps the project's directories. */
+static int forget(struct engine *engine, const char *project, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+
+    if (engine_project_forget(engine, project, &failure) == 0 || failure.code == ERROR_CONFLICT)
+        return 0;
+    if (err)
+        *err = failure;
+    return -1;
+}
+
 static int down_run(struct cli_context *context, const void *void_options,
                     const struct strings *args, struct error *err)
 {
@@ -55,7 +67,7 @@ static int down_run(struct cli_context *context, const void *void_options,
         result = command_carry_out(context, &carry, err);
     }
     if (result == 0 && !command_globals(context)->dry_run)
-        result = engine_project_forget(carry.engine, carry.desired->project, err);
+        result = forget(carry.engine, carry.desired->project, err);
     engine_close(carry.engine);
     return result;
 }

@@ -276,6 +276,27 @@ static int ensure_firewall(const struct network_dirs *dirs, const struct network
     return firewall_ensure_admission(dirs, err);
 }
 
+/* A bridge that was removed behind our back left the interfaces of running containers alone. */
+static int rejoin_ports(const struct network_dirs *dirs, const struct network_record *record,
+                        int rtnl_fd, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct network_endpoints endpoints;
+    struct rtnl_link bridge;
+
+    if (network_list_endpoints(&arena, dirs, record->spec.name, &endpoints, err) < 0)
+        return -1;
+    if (endpoints.n == 0)
+        return 0;
+    if (rtnl_link_find(rtnl_fd, record->bridge, &bridge, err) != 0)
+        return -1;
+    for (size_t i = 0; i < endpoints.n; i++) {
+        if (rtnl_port_join(rtnl_fd, endpoints.items[i].host_ifname, bridge.index, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int network_ensure_up(const struct network_dirs *dirs, const struct network_record *record,
                       struct error *err)
 {
@@ -294,7 +315,8 @@ int network_ensure_up(const struct network_dirs *dirs, const struct network_reco
     /* The firewall first: no moment in which the bridge forwards unguarded. */
     if (ensure_firewall(dirs, record, numbers.subnet, err) < 0 ||
         lock_bridge(dirs, record->bridge, &lock_fd, err) < 0 ||
-        rtnl_bridge_ensure(rtnl_fd, &bridge, err) < 0)
+        rtnl_bridge_ensure(rtnl_fd, &bridge, err) < 0 ||
+        rejoin_ports(dirs, record, rtnl_fd, err) < 0)
         return error_wrap(err, "bring up network \"%s\"", record->spec.name);
     return 0;
 }

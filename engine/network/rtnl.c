@@ -133,6 +133,23 @@ int rtnl_port_cut(int rtnl_fd, const char *name, struct error *err)
     return 0;
 }
 
+int rtnl_port_join(int rtnl_fd, const char *name, int bridge_index, struct error *err)
+{
+    cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
+    struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
+    struct rtnl_link link;
+    int found = rtnl_link_find(rtnl_fd, name, &link, err);
+
+    if (found != 0 || link.master == bridge_index)
+        return found < 0 ? -1 : 0;
+    info.ifi_index = link.index;
+    link_message(&batch, RTM_SETLINK, 0, &info);
+    netlink_put_u32(&batch, IFLA_MASTER, (uint32_t)bridge_index);
+    if (netlink_transact(rtnl_fd, &batch, NULL, err) < 0)
+        return error_wrap(err, "put interface \"%s\" into its bridge", name);
+    return 0;
+}
+
 int sysctl_write(const char *name, const char *value, struct error *err)
 {
     cleanup_free char *path = x_printf("/proc/sys/net/%s", name);

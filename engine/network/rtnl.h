@@ -33,6 +33,9 @@ int rtnl_link_delete(int rtnl_fd, const char *name, struct error *err);
  * Costs microseconds where deleting waits for RCU. Absent is fine. */
 int rtnl_port_cut(int rtnl_fd, const char *name, struct error *err);
 
+/* Make an interface a port of a bridge. Absent is fine. */
+int rtnl_port_join(int rtnl_fd, const char *name, int bridge_index, struct error *err);
+
 struct rtnl_bridge {
     const char *name;
     uint8_t mac[ALLOCATE_MAC_BYTES];

@@ -229,14 +229,24 @@ start_berth()
 }
 
 # info SERVICE FILTER: from the service's line of `ps --format json`.
-info() { berth ps -a --format json "$1" | jq -er "$2"; }
-info_of() { berth -p "$1" ps -a --format json "$2" | jq -er "$3"; }
+info() { berth ps -a --format json | jq -ers --arg service "$1" ".[] | select(.Service == \$service) | $2"; }
+info_of() { berth -p "$1" ps -a --format json | jq -ers --arg service "$2" ".[] | select(.Service == \$service) | $3"; }
 pid_of() { info "$1" .Pid; }
 id_of() { info "$1" .ID; }
 address_of() { info "$1" ".Networks[\"${PROJECT}_${2:-default}\"]"; }
 state_is() { [ "$(info "$1" .State)" = "$2" ]; }
 health_is() { [ "$(info "$1" .Health)" = "$2" ]; }
 logged() { berth logs --no-log-prefix "$1" 2>&1 | grep -qE -- "$2"; }
+
+ended() { ! kill -0 "$1" 2>/dev/null; }
+
+# end_of PID: its exit code in CODE, once it has ended.
+end_of()
+{
+    CODE=0
+    wait_until ended "$1"
+    wait "$1" || CODE=$?
+}
 
 # What a container has in its record that `ps` doesn't show.
 record_of() { cat "$BERTH_ROOT/containers/$(id_of "$1")/container.json"; }

@@ -39,7 +39,6 @@ END
     wait_until ended "$PID"
     equal "$(cat out)" $'first\nlast'
 }
-ended() { ! kill -0 "$1" 2>/dev/null; }
 
 @test "-f ends with SIGINT" {
     compose <<'END'
