@@ -205,13 +205,24 @@ static int read_info(int state_fd, struct arena *arena, const char *image,
     return 0;
 }
 
+/* The name it was found by, so that no other reference needs to be read. */
+static void name_found(struct arena *arena, const char *text, struct image_info *info)
+{
+    struct image_reference reference;
+    const char *hex = text_starts_with(text, "sha256:") ? digest_hex(text) : text;
+
+    if (text_starts_with(digest_hex(info->id), hex) ||
+        image_reference_parse(arena, text, &reference, NULL) < 0)
+        return;
+    info->references = (struct strings){arena_new_array(arena, const char *, 1), 1};
+    info->references.items[0] = image_reference_familiar(arena, &reference);
+}
+
 int image_find(int state_fd, struct arena *arena, const char *reference_or_id,
                struct image_info *ret, struct error *err)
 {
     const char *image = NULL;
-    struct stored_ref *refs;
     struct error local = ERROR_INIT;
-    size_t n_refs;
     int result;
 
     result = image_resolve(state_fd, arena, reference_or_id, &image, err);
@@ -222,10 +233,10 @@ int image_find(int state_fd, struct arena *arena, const char *reference_or_id,
                          "image \"%s\" is not on this machine: get it with \"image pull\" or "
                          "\"image import\", or build it",
                          reference_or_id);
-    if (refs_list(state_fd, arena, &refs, &n_refs, err) < 0)
-        return -1;
-    if (read_info(state_fd, arena, image, refs, n_refs, ret, &local) == 0)
+    if (read_info(state_fd, arena, image, NULL, 0, ret, &local) == 0) {
+        name_found(arena, reference_or_id, ret);
         return 0;
+    }
     if (local.code == ERROR_NOT_FOUND)
         return error_set(err, ERROR_NOT_FOUND,
                          "image \"%s\": its config %.19s is gone; get it again", reference_or_id,

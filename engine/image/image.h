@@ -70,7 +70,8 @@ const char *image_reference_repository(struct arena *arena,
 /* ------------------------------------------------------------------ reading */
 
 /* By reference, "sha256:<hex>", 64 hex digits, or a unique id prefix of at least 4 digits.
- * ERROR_NOT_FOUND says how to get it; ERROR_CONFLICT when a prefix fits several. */
+ * ERROR_NOT_FOUND says how to get it; ERROR_CONFLICT when a prefix fits several. `references` holds
+ * only the name it was found by (none for an id): image_list reads all. */
 int image_find(int state_fd, struct arena *arena, const char *reference_or_id,
                struct image_info *ret, struct error *err);
 /* Every image with a reference, and those without a name; newest first, then by id. */

@@ -330,11 +330,13 @@ TEST(imports_of_the_same_at_once_make_one_layer)
     enum { N = 6 };
     struct image_world world;
     struct job *jobs[N] = {NULL};
+    const char *path;
 
     image_world_open(&world);
+    path = write_rootfs(&world);
     for (size_t i = 0; i < N; i++) {
         const struct image_import_request request = {
-            .path = write_rootfs(&world), .stdin_fd = -1, .reference = "same"};
+            .path = path, .stdin_fd = -1, .reference = "same"};
 
         CHECK_OK(image_import_start(world.state_fd, &request, &jobs[i], &world.err), &world.err);
     }
