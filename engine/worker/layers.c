@@ -24,6 +24,7 @@
 #include "engine/image/image.h"
 #include "engine/worker/child.h"
 #include "engine/worker/fetch.h"
+#include "engine/worker/implicit.h"
 #include "engine/worker/registry.h"
 #include "engine/worker/report.h"
 
@@ -293,6 +294,39 @@ static int await(struct pull *pull, struct error *err)
     return waits[0].revents ? take_answer(pull, err) : 0;
 }
 
+/* The tree of a layer, staged here or in the store; the caller closes it. */
+static int open_tree(struct pull *pull, const char *diff_id)
+{
+    int fd = -1;
+
+    for (size_t i = 0; i < pull->n_layers; i++)
+        if (text_equal(pull->layers[i].diff_id, diff_id) && pull->layers[i].stage.tree_fd >= 0)
+            return fcntl(pull->layers[i].stage.tree_fd, F_DUPFD_CLOEXEC, 0);
+    if (layer_open(pull->order->state_fd, diff_id, &fd, NULL, NULL) < 0)
+        return -1; /* it has nothing to adopt from, then */
+    return fd;
+}
+
+/* From the bottom up, so that what a layer adopted can be adopted from it. */
+static int adopt_attributes(struct pull *pull, struct error *err)
+{
+    const struct strings *diff_ids = pull->order->diff_ids;
+    int *fds = arena_new_array(&pull->arena, int, diff_ids->n);
+    int result = 0;
+
+    for (size_t i = 0; i < diff_ids->n; i++)
+        fds[i] = open_tree(pull, diff_ids->items[i]);
+    for (size_t i = 0; i < diff_ids->n && result == 0; i++)
+        for (size_t j = 0; j < pull->n_layers && result == 0; j++)
+            if (text_equal(pull->layers[j].diff_id, diff_ids->items[i]) &&
+                pull->layers[j].stage.tree_fd >= 0)
+                result = implicit_adopt(fds[i], &pull->layers[j].summary.implicit, fds, i, err);
+    for (size_t i = 0; i < diff_ids->n; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result;
+}
+
 static int commit(struct pull *pull, struct error *err)
 {
     VEC(struct layer_commit) commits = VEC_INIT;
@@ -331,6 +365,8 @@ static int get_all(struct pull *pull, struct error *err)
     while (count(pull, PULL_STAGED) < pull->n_layers)
         if (start_what_can(pull, err) < 0 || await(pull, err) < 0)
             return -1;
+    if (adopt_attributes(pull, err) < 0)
+        return -1;
     return commit(pull, err);
 }
 

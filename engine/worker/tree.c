@@ -532,6 +532,28 @@ static int finish_directory(struct tree *tree, const struct directory *directory
     return 0;
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A directory may have got its entry after it was needed. */
+static void forget_explicit(struct tree *tree)
+{
+    size_t n_explicit = tree->directories.n, n_left = 0;
+    cleanup_free const char **paths = x_alloc_array(n_explicit, sizeof(*paths));
+
+    if (!n_explicit)
+        return;
+    for (size_t i = 0; i < n_explicit; i++)
+        paths[i] = tree->directories.items[i].path;
+    qsort(paths, n_explicit, sizeof(*paths), compare_paths);
+    for (size_t i = 0; i < tree->implicit.n; i++)
+        if (!bsearch(&tree->implicit.items[i], paths, n_explicit, sizeof(*paths), compare_paths))
+            tree->implicit.items[n_left++] = tree->implicit.items[i];
+    tree->implicit.n = n_left;
+}
+
 int tree_finish(struct tree *tree, struct error *err)
 {
     arena_release(&tree->scratch);
@@ -547,6 +569,7 @@ int tree_finish(struct tree *tree, struct error *err)
                         &parent_fd, err) < 0)
             return -1;
     }
+    forget_explicit(tree);
     for (size_t i = 0; i < tree->directories.n; i++)
         if (finish_directory(tree, &tree->directories.items[i], err) < 0)
             return -1;

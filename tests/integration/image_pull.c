@@ -261,6 +261,7 @@ static void make_layers(struct tar *base, struct tar *top)
         filler[i] = (char)('a' + i % 23);
     filler[300000] = '\0';
     tar_add(base, &(struct tar_item){'5', "etc", .mode = 0755});
+    tar_add(base, &(struct tar_item){'5', "tmp", .mode = 01777, .uid = 3});
     tar_add(base, &(struct tar_item){'0', "etc/motd", .content = "hello", .mode = 0644});
     tar_add(base, &(struct tar_item){'0', "filler", .content = filler, .mode = 0644});
     tar_end(base);
@@ -268,6 +269,9 @@ static void make_layers(struct tar *base, struct tar *top)
     tar_add(top, &(struct tar_item){'5', "var/lib", .mode = 0755});
     tar_add(top, &(struct tar_item){'0', "var/lib/.wh..wh..opq", .mode = 0600});
     tar_add(top, &(struct tar_item){'0', "var/lib/x", .content = "x", .mode = 0644});
+    tar_add(top, &(struct tar_item){'0', "tmp/x", .content = "x", .mode = 0644});
+    tar_add(top, &(struct tar_item){'0', "late/x", .content = "x", .mode = 0644});
+    tar_add(top, &(struct tar_item){'5', "late", .mode = 0700, .uid = 4});
     tar_end(top);
     free(filler);
 }
@@ -425,6 +429,19 @@ TEST(a_pulled_image_has_its_config_layers_and_whiteouts)
              &server.world.err);
     CHECK_INT(info.layers.n, 2);
     CHECK_TEXT(info.command.items[0], "sh");
+    server_close(&server);
+}
+
+TEST(a_directory_without_an_entry_looks_as_in_the_layer_below)
+{
+    struct server server;
+
+    server_open(&server);
+    server_start(&server);
+    CHECK_OK(pull(&server), &server.world.err);
+    CHECK_TEXT(layer_file(&server.world, server.layer_digest[1], "tmp"), "directory 1777 3:0");
+    CHECK_TEXT(layer_file(&server.world, server.layer_digest[1], "etc"), "directory 0755 0:0");
+    CHECK_TEXT(layer_file(&server.world, server.layer_digest[1], "late"), "directory 0700 4:0");
     server_close(&server);
 }
 
