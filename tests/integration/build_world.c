@@ -169,18 +169,23 @@ static void on_event(enum build_event_kind kind, const char *text, void *context
     buf_printf(&world->log, "%s\n", text);
 }
 
-int try_build(struct build_world *world, const char *dockerfile)
+int repeat_build(struct build_world *world)
 {
     static const char *tag = "out:1";
     const char *state_path = arena_printf(&world->arena, "%s/state", world->dir);
 
-    context_file(world, "Dockerfile", dockerfile, 0644);
     world->request.context = world->context;
     world->request.tags = (struct strings){&tag, 1};
     world->err = (struct error)ERROR_INIT;
     buf_clear(&world->log);
     return build_run(world->state_fd, state_path, world->run_fd, &world->request, on_event, world,
                      world->id, &world->err);
+}
+
+int try_build(struct build_world *world, const char *dockerfile)
+{
+    context_file(world, "Dockerfile", dockerfile, 0644);
+    return repeat_build(world);
 }
 
 void build(struct build_world *world, const char *dockerfile)

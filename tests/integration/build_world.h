@@ -32,7 +32,9 @@ void context_remove(const struct build_world *world, const char *path);
 
 /* Build with this Dockerfile; tagged "out:1". The result of build_run. */
 int try_build(struct build_world *world, const char *dockerfile);
-/* The same, must work. */
+/* The same with the Dockerfile that is there. */
+int repeat_build(struct build_world *world);
+/* As try_build; must work. */
 void build(struct build_world *world, const char *dockerfile);
 
 /* Run a program to its end; it must succeed. */
