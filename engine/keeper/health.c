@@ -9,7 +9,9 @@
 static const int64_t FIRST_DELAY_NS = 5 * NS_PER_MS;
 static const int64_t MAX_DELAY_NS = 250 * NS_PER_MS;
 /* While starting, a probe may run at most every this many times as long as it took. */
-static const int64_t DUTY_FACTOR = 10;
+static const int64_t DUTY_FACTOR = 5;
+/* … and waits for at least this part of the time that has passed: seen late by three percent. */
+static const int64_t WAITED_PARTS = 32;
 
 static int64_t min_ns(int64_t a, int64_t b)
 {
@@ -43,7 +45,7 @@ void health_start(struct health *health, int64_t now_ns)
     health->is_running = true;
     health->is_probing = health->was_poked = false;
     health->started_ns = now_ns;
-    health->delay_ns = FIRST_DELAY_NS;
+    health->eager_since_ns = now_ns;
     health->next_ns = now_ns + FIRST_DELAY_NS;
 }
 
@@ -99,8 +101,10 @@ static int64_t delay_while_starting(const struct health *health, int64_t now_ns)
     int64_t longest = in_start_period ? min_ns(health->start_interval_ns, health->interval_ns)
                                       : health->interval_ns;
     int64_t took = now_ns - health->probe_started_ns;
+    int64_t part = (now_ns - health->eager_since_ns) / WAITED_PARTS;
+    int64_t delay = min_ns(max_ns(part, FIRST_DELAY_NS), MAX_DELAY_NS);
 
-    return min_ns(longest, max_ns(health->delay_ns, took * DUTY_FACTOR));
+    return min_ns(longest, max_ns(delay, took * DUTY_FACTOR));
 }
 
 static void schedule(struct health *health, int64_t now_ns)
@@ -110,7 +114,6 @@ static void schedule(struct health *health, int64_t now_ns)
     } else if (health->was_poked) {
         health->next_ns = now_ns;
     } else {
-        health->delay_ns = min_ns(health->delay_ns * 2, MAX_DELAY_NS);
         health->next_ns = now_ns + delay_while_starting(health, now_ns);
     }
     health->was_poked = false;
@@ -151,7 +154,7 @@ void health_poke(struct health *health, int64_t now_ns)
 {
     if (!health_wants_pokes(health))
         return;
-    health->delay_ns = FIRST_DELAY_NS;
+    health->eager_since_ns = now_ns;
     if (health->is_probing)
         health->was_poked = true;
     else

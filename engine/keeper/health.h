@@ -5,10 +5,12 @@
  *
  * The states are Docker's. The timing while "starting" is ours, so that readiness is seen when it
  * comes and not at the next tick of an interval made for a running service: the first probe 5 ms
- * after exec, then 10, 20, 40 … 250 ms apart, a slow probe at most a tenth of the time, and never
- * rarer than the file's own interval would. Something that opened a listening socket is probed at
- * once (health_poke). Failures while starting count against time, not against retries: unhealthy
- * comes when Docker would have given up, after start_period and then retries intervals. */
+ * after exec, the next ones a 32nd of the time waited so far apart (5 to 250 ms), so that readiness
+ * is seen at most three percent late; a slow probe runs at most a sixth of the time, and none rarer
+ * than the file's own interval would. Something that opened a listening socket is probed at once
+ * (health_poke), and the delays grow anew. Failures while starting count against time, not against
+ * retries: unhealthy comes when Docker would have given up, after start_period and then retries
+ * intervals. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +27,8 @@ struct health {
     bool is_probing;
     bool was_poked; /* probe again as soon as the running one has ended */
     int64_t started_ns;
-    int64_t delay_ns; /* between probes while starting */
-    int64_t next_ns;  /* of the next probe; while probing: when it times out */
+    int64_t eager_since_ns; /* the delays while starting grow from here: the start or a poke */
+    int64_t next_ns;        /* of the next probe; while probing: when it times out */
     int64_t probe_started_ns;
 };
 
