@@ -262,6 +262,15 @@ int rtnl_bridge_ensure(int rtnl_fd, const struct rtnl_bridge *bridge, struct err
     return 0;
 }
 
+/* veth makes a queue for every possible CPU and then, unless told the number, uses one of them:
+ * that step waits for an RCU grace period (veth_init_queues in drivers/net/veth.c), twice for a
+ * pair. */
+static void put_one_queue(struct netlink_batch *batch)
+{
+    netlink_put_u32(batch, IFLA_NUM_TX_QUEUES, 1);
+    netlink_put_u32(batch, IFLA_NUM_RX_QUEUES, 1);
+}
+
 int rtnl_veth_create(int rtnl_fd, const struct rtnl_veth *veth, struct error *err)
 {
     cleanup_netlink_batch struct netlink_batch batch = NETLINK_BATCH_INIT;
@@ -274,6 +283,7 @@ int rtnl_veth_create(int rtnl_fd, const struct rtnl_veth *veth, struct error *er
     netlink_put_text(&batch, IFLA_IFNAME, veth->host_name);
     netlink_put_u32(&batch, IFLA_MASTER, (uint32_t)veth->bridge_index);
     netlink_put_u32(&batch, IFLA_MTU, veth->mtu);
+    put_one_queue(&batch);
     linkinfo = netlink_nest(&batch, IFLA_LINKINFO);
     netlink_put_text(&batch, IFLA_INFO_KIND, "veth");
     data = netlink_nest(&batch, IFLA_INFO_DATA);
@@ -283,6 +293,7 @@ int rtnl_veth_create(int rtnl_fd, const struct rtnl_veth *veth, struct error *er
     netlink_put(&batch, IFLA_ADDRESS, veth->mac, ALLOCATE_MAC_BYTES);
     netlink_put_u32(&batch, IFLA_MTU, veth->mtu);
     netlink_put_u32(&batch, IFLA_NET_NS_FD, (uint32_t)veth->netns_fd);
+    put_one_queue(&batch);
     netlink_nest_end(&batch, nest);
     netlink_nest_end(&batch, data);
     netlink_nest_end(&batch, linkinfo);
