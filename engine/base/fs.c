@@ -159,6 +159,26 @@ failed:
     return error_wrap(err, "replace \"%s\"", name);
 }
 
+int fs_overwrite_page(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+                      struct error *err)
+{
+    char page[4096]; /* the smallest page there is */
+    cleanup_fd int fd = -1;
+    ssize_t n;
+
+    if (len > sizeof(page))
+        return fs_replace(dirfd, name, data, len, mode, FS_VOLATILE, err);
+    memcpy(page, data, len);
+    memset(page + len, ' ', sizeof(page) - len);
+    fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return error_sys(err, errno, "write \"%s\"", name);
+    n = pwrite(fd, page, sizeof(page), 0);
+    if (n != (ssize_t)sizeof(page))
+        return error_sys(err, n < 0 ? errno : ENOSPC, "write \"%s\"", name);
+    return 0;
+}
+
 static int require_directory(int dirfd, const char *name, struct error *err)
 {
     struct stat st;

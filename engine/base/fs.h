@@ -28,6 +28,14 @@ enum fs_sync { FS_VOLATILE, FS_DURABLE };
 int fs_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
                enum fs_sync sync, struct error *err);
 
+/* For a small record that changes often and need not survive a power cut: writes it in place,
+ * filled up with spaces to one page, made when missing. One write of one page is never cut by a
+ * kill, and no block is freed: replacing costs 1.5 ms on a disk that discards at once, this 5 µs. A
+ * reader beside it may see a mixture, so the record needs a mark at both ends. Longer than a page:
+ * fs_replace. */
+int fs_overwrite_page(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+                      struct error *err);
+
 /* mkdir -p below dirfd (name may have slashes); existing directories are fine. */
 int fs_make_dirs(int dirfd, const char *name, mode_t mode, struct error *err);
 /* The same, and open the last one (O_PATH-less, O_DIRECTORY). */

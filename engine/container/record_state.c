@@ -2,19 +2,24 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
 #include "engine/base/sys.h"
 #include "engine/container/record.h"
 
-enum { STATE_MAX_BYTES = 1 << 20 };
+/* The file is written in place (fs_overwrite_page), beside readers. It begins with "seq" and ends
+ * with "end", both the same number: whoever reads a mixture of two versions sees it and reads
+ * again. */
+enum { STATE_MAX_BYTES = 1 << 20, READ_TRIES = 50 };
 
 const char *const container_status_names[] = {
     [CONTAINER_CREATED] = "created",       [CONTAINER_RUNNING] = "running",
@@ -79,7 +84,9 @@ int container_state_write(int dir_fd, const struct container_state *state, struc
 {
     cleanup_json json_t *json = json_object();
     cleanup_buf struct buf text = BUF_INIT;
+    int64_t sequence = clock_monotonic_ns();
 
+    json_set_i64(json, "seq", sequence);
     json_set_text(json, "boot_id", state->boot_id);
     json_set_text(json, "status", container_status_names[state->status]);
     json_set_bool(json, "armed", state->is_armed);
@@ -102,8 +109,9 @@ int container_state_write(int dir_fd, const struct container_state *state, struc
         json_set_take(json, "endpoints", endpoints_to_json(state));
     if (state->n_ports)
         json_set_take(json, "ports", ports_to_json(state));
+    json_set_i64(json, "end", sequence);
     json_print(&text, json);
-    return fs_replace(dir_fd, "state.json", text.data, text.len, 0600, FS_VOLATILE, err);
+    return fs_overwrite_page(dir_fd, "state.json", text.data, text.len, 0600, err);
 }
 
 static size_t name_index(const char *text, const char *const *names, size_t n)
@@ -182,24 +190,53 @@ static void state_from_json(struct arena *arena, const json_t *json, struct cont
     ports_from_json(arena, json_object_get(json, "ports"), ret);
 }
 
+static bool is_whole(const json_t *json)
+{
+    return json_i64_or(json, "seq", 0) == json_i64_or(json, "end", 0);
+}
+
+/* 1 when there is no state yet: no file, or one that was made and not written. */
+static int read_whole(int state_fd, const char *name, json_t **ret, struct error *err)
+{
+    struct error one = ERROR_INIT;
+
+    for (int i = 0; i < READ_TRIES; i++) {
+        cleanup_buf struct buf text = BUF_INIT;
+        cleanup_json json_t *json = NULL;
+
+        if (fs_read_file(state_fd, name, STATE_MAX_BYTES, &text, &one) < 0)
+            break;
+        if (text.len == 0)
+            return 1;
+        if (json_parse(buf_str(&text), &json, &one) == 0 && is_whole(json)) {
+            *ret = json;
+            json = NULL;
+            return 0;
+        }
+        error_set(&one, ERROR_INVALID, "\"%s\" is damaged", name);
+        sched_yield();
+    }
+    if (one.code == ERROR_NOT_FOUND)
+        return 1;
+    if (err)
+        *err = one;
+    return -1;
+}
+
 int container_state_read(int state_fd, struct arena *arena, const char *id,
                          struct container_state *ret, struct error *err)
 {
     cleanup_arena struct arena scratch = ARENA_INIT;
     cleanup_json json_t *json = NULL;
-    struct error one = ERROR_INIT;
+    int result =
+        read_whole(state_fd, arena_printf(&scratch, "containers/%s/state.json", id), &json, err);
 
-    if (json_read_at(state_fd, arena_printf(&scratch, "containers/%s/state.json", id),
-                     STATE_MAX_BYTES, &json, &one) < 0) {
-        if (one.code == ERROR_NOT_FOUND) {
-            *ret = (struct container_state){.exit_code = -1};
-            return 0;
-        }
-        if (err)
-            *err = one;
+    if (result < 0)
         return error_wrap(err, "read the state of container %.12s", id);
-    }
-    state_from_json(arena, json, ret);
+    if (result > 0)
+        *ret = (struct container_state){.exit_code = -1};
+    else
+        state_from_json(arena, json, ret);
     return 0;
 }
 

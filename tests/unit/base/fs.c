@@ -312,3 +312,33 @@ TEST(a_lock_is_held_by_one)
     close(fd_take(&one));
     CHECK_OK(fs_lock(two, FS_LOCK_TRY, &err), &err);
 }
+
+TEST(a_page_written_in_place_keeps_its_file_and_shows_only_the_new_text)
+{
+    struct error err = ERROR_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+    cleanup_fd int dir = open(tap_temp_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat before, after;
+
+    CHECK_OK(fs_overwrite_page(dir, "record", "a long first text", 17, 0600, &err), &err);
+    CHECK_INT(fstatat(dir, "record", &before, 0), 0);
+    CHECK_OK(fs_overwrite_page(dir, "record", "short", 5, 0600, &err), &err);
+    CHECK_INT(fstatat(dir, "record", &after, 0), 0);
+    CHECK_INT(before.st_ino, after.st_ino);
+    CHECK_OK(fs_read_file(dir, "record", 10000, &text, &err), &err);
+    CHECK(str_is(str_trim(buf_str(&text)), "short"));
+}
+
+TEST(what_is_longer_than_a_page_is_replaced)
+{
+    struct error err = ERROR_INIT;
+    cleanup_buf struct buf text = BUF_INIT, got = BUF_INIT;
+    cleanup_fd int dir = open(tap_temp_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < 5000; i++)
+        buf_add_char(&text, 'x');
+    CHECK_OK(fs_overwrite_page(dir, "record", "short", 5, 0600, &err), &err);
+    CHECK_OK(fs_overwrite_page(dir, "record", text.data, text.len, 0600, &err), &err);
+    CHECK_OK(fs_read_file(dir, "record", 10000, &got, &err), &err);
+    CHECK_TEXT(buf_text(&got), buf_text(&text));
+}
