@@ -8,11 +8,11 @@
  *   state/names/NAME -> ID                        one name, one container, on the whole machine
  *   state/projects/PROJECT/containers/NAME -> ID  the index that listing reads
  *
- * The symlinks' text is the id, they are never followed. A name is taken by making its symlink
- * (EEXIST: taken), so two creators can't both have it; a symlink to an id without container.json
- * is what a killed creator left, and free for taking. Nothing is fsynced: a process crash can't
- * lose the page cache, and a machine crash ends every container. state.json of another boot, or
- * with a process that is gone, reads as exited with code -1 (container_state_settle). */
+ * The symlinks' text is the id (in base64url), they are never followed. A name is taken by making
+ * its symlink (EEXIST: taken), so two creators can't both have it; a symlink to an id without
+ * container.json is what a killed creator left, and free for taking. Nothing is fsynced: a process
+ * crash can't lose the page cache, and a machine crash ends every container. state.json of another
+ * boot, or with a process that is gone, reads as exited with code -1 (container_state_settle). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -122,9 +122,9 @@ int container_dir_open(int state_fd, const char *id, int *ret_fd, struct error *
 
 int container_state_write(int dir_fd, const struct container_state *state, struct error *err);
 
-/* Name, index and record go. The directory is only renamed out of the way, so that nobody reads half
- * a record and nobody waits for a large tree: container_records_sweep deletes it. Absent is fine.
- * `name` and `project` may be NULL when the record is lost. */
+/* Name, index and record go. The directory is only renamed out of the way, so that nobody reads
+ * half a record and nobody waits for a large tree: container_records_sweep deletes it. Absent is
+ * fine. `name` and `project` may be NULL when the record is lost. */
 int container_record_remove(int state_fd, const char *id, const char *name, const char *project,
                             struct error *err);
 
