@@ -133,7 +133,7 @@ struct layer_commit {
     struct layer_stage *stage;
     const char *diff_id;
     uint64_t size_bytes, n_entries;
-    const json_t *extra;
+    json_t *extra;
 };
 int layer_stages_commit(int state_fd, struct layer_commit *commits, size_t n, struct error *err);
 

@@ -163,7 +163,7 @@ static int write_meta(const struct layer_commit *commit, struct error *err)
     json_set_i64(meta, "size_bytes", (int64_t)commit->size_bytes);
     json_set_i64(meta, "n_entries", (int64_t)commit->n_entries);
     json_set_i64(meta, "created_ns", clock_realtime_ns());
-    if (commit->extra && json_object_update_missing(meta, (json_t *)(uintptr_t)commit->extra) < 0)
+    if (commit->extra && json_object_update_missing(meta, commit->extra) < 0)
         BUG();
     json_print(&text, meta);
     return fs_replace(commit->stage->dir_fd, meta_file, text.data, text.len, STORE_FILE_MODE,

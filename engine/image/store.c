@@ -137,7 +137,6 @@ int refs_list(int state_fd, struct arena *arena, struct stored_ref **ret, size_t
 int ref_write(int state_fd, const char *directory, const char *file, const char *image,
               const char *manifest, struct error *err)
 {
-    cleanup_arena struct arena arena = ARENA_INIT;
     cleanup_buf struct buf text = BUF_INIT;
     cleanup_json json_t *json = json_object();
     cleanup_fd int refs_fd = -1, fd = -1;

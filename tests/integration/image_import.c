@@ -16,20 +16,23 @@
 
 static void small_rootfs(struct tar *tar)
 {
-    tar_add(tar, &(struct tar_item){'5', "./", .mode = 0755});
-    tar_add(tar, &(struct tar_item){'5', "./bin", .mode = 0755, .mtime = 1000});
-    tar_add(tar, &(struct tar_item){'0', "./bin/tool", .content = "#!tool", .mode = 04755});
-    tar_add(tar, &(struct tar_item){'1', "./bin/same", "./bin/tool", .mode = 04755});
-    tar_add(tar, &(struct tar_item){'2', "./bin/sh", "tool", .mode = 0777});
-    tar_add(tar, &(struct tar_item){'5', "./home/app", .mode = 02770, .uid = 1000, .gid = 1001});
-    tar_add(tar, &(struct tar_item){'0', "./home/app/f", .content = "x", .mode = 0640, .uid = 1000,
-                                    .gid = 1001, .mtime = 12345});
-    tar_add(tar, &(struct tar_item){'6', "./run/fifo", .mode = 0600});
-    tar_add(tar, &(struct tar_item){'3', "./dev/null", .mode = 0666, .major = 1, .minor = 3});
+    tar_add(tar, &(struct tar_item){'5', .name = "./", .mode = 0755});
+    tar_add(tar, &(struct tar_item){'5', .name = "./bin", .mode = 0755, .mtime = 1000});
+    tar_add(tar, &(struct tar_item){'0', .name = "./bin/tool", .content = "#!tool", .mode = 04755});
+    tar_add(tar,
+            &(struct tar_item){'1', .name = "./bin/same", .link = "./bin/tool", .mode = 04755});
+    tar_add(tar, &(struct tar_item){'2', .name = "./bin/sh", .link = "tool", .mode = 0777});
+    tar_add(tar,
+            &(struct tar_item){'5', .name = "./home/app", .mode = 02770, .uid = 1000, .gid = 1001});
+    tar_add(tar, &(struct tar_item){'0', .name = "./home/app/f", .content = "x", .mode = 0640,
+                                    .uid = 1000, .gid = 1001, .mtime = 12345});
+    tar_add(tar, &(struct tar_item){'6', .name = "./run/fifo", .mode = 0600});
+    tar_add(tar,
+            &(struct tar_item){'3', .name = "./dev/null", .mode = 0666, .major = 1, .minor = 3});
     tar_pax(tar, "SCHILY.xattr.user.note", "kept");
-    tar_add(tar, &(struct tar_item){'0', "./noted", .content = "n", .mode = 0644});
+    tar_add(tar, &(struct tar_item){'0', .name = "./noted", .content = "n", .mode = 0644});
     tar_pax(tar, "path", "./l\xc3\xa4nger/\xc3\xa4");
-    tar_add(tar, &(struct tar_item){'0', "./short", .content = "u", .mode = 0644});
+    tar_add(tar, &(struct tar_item){'0', .name = "./short", .content = "u", .mode = 0644});
     tar_end(tar);
 }
 
@@ -168,21 +171,31 @@ static const struct hostile {
     struct tar_item first, second;
     const char *reason; /* NULL = imported, and harmless */
 } hostile[] = {
-    {{'0', "../out", .content = "x"}, {0}, "leads out"},
-    {{'0', "a/../../out", .content = "x"}, {0}, "leads out"},
-    {{'1', "link", "../../etc/passwd"}, {0}, "leads out"},
-    {{'1', "link", "/etc/passwd"}, {0}, "not in the archive"},
-    {{'2', "up", "../.."}, {'1', "link", "up/etc/passwd"}, "not in the archive"},
-    {{'5', "d", .mode = 0755}, {'1', "link", "d"}, "directory"},
-    {{'0', "/abs", .content = "x"}, {0}, NULL},
-    {{'2', "etc", "/etc"}, {'0', "etc/hostile", .content = "x"}, "etc"},
-    {{'2', "up", "../../../../tmp"}, {'0', "up/berth-hostile", .content = "x"}, "up"},
-    {{'2', "f", "/etc/passwd"}, {'0', "f", .content = "replaced", .mode = 0644}, NULL},
-    {{'4', "sda", .mode = 0666, .major = 8, .minor = 0}, {'0', "x", .content = "x"}, NULL},
-    {{'3', "mem", .mode = 0666, .major = 1, .minor = 1}, {'0', "x", .content = "x"}, NULL},
-    {{'3', "whiteout", .major = 0, .minor = 0}, {'0', "x", .content = "x"}, NULL},
-    {{'0', "", .content = "x"}, {0}, ""},
-    {{'2', "empty", ""}, {0}, ""},
+    {{'0', .name = "../out", .content = "x"}, {0}, "leads out"},
+    {{'0', .name = "a/../../out", .content = "x"}, {0}, "leads out"},
+    {{'1', .name = "link", .link = "../../etc/passwd"}, {0}, "leads out"},
+    {{'1', .name = "link", .link = "/etc/passwd"}, {0}, "not in the archive"},
+    {{'2', .name = "up", .link = "../.."},
+     {'1', .name = "link", .link = "up/etc/passwd"},
+     "not in the archive"},
+    {{'5', .name = "d", .mode = 0755}, {'1', .name = "link", .link = "d"}, "directory"},
+    {{'0', .name = "/abs", .content = "x"}, {0}, NULL},
+    {{'2', .name = "etc", .link = "/etc"}, {'0', .name = "etc/hostile", .content = "x"}, "etc"},
+    {{'2', .name = "up", .link = "../../../../tmp"},
+     {'0', .name = "up/berth-hostile", .content = "x"},
+     "up"},
+    {{'2', .name = "f", .link = "/etc/passwd"},
+     {'0', .name = "f", .content = "replaced", .mode = 0644},
+     NULL},
+    {{'4', .name = "sda", .mode = 0666, .major = 8, .minor = 0},
+     {'0', .name = "x", .content = "x"},
+     NULL},
+    {{'3', .name = "mem", .mode = 0666, .major = 1, .minor = 1},
+     {'0', .name = "x", .content = "x"},
+     NULL},
+    {{'3', .name = "whiteout", .major = 0, .minor = 0}, {'0', .name = "x", .content = "x"}, NULL},
+    {{'0', .name = "", .content = "x"}, {0}, ""},
+    {{'2', .name = "empty", .link = ""}, {0}, ""},
 };
 
 TEST(hostile_entries_stay_inside)
@@ -220,11 +233,11 @@ TEST(a_device_of_the_host_is_left_out)
     struct tar tar = {0};
 
     image_world_open(&world);
-    tar_add(&tar, &(struct tar_item){'4', "sda", .mode = 0666, .major = 8, .minor = 0});
-    tar_add(&tar, &(struct tar_item){'3', "mem", .mode = 0666, .major = 1, .minor = 1});
-    tar_add(&tar, &(struct tar_item){'3', "zero", .mode = 0666, .major = 1, .minor = 5});
-    tar_add(&tar, &(struct tar_item){'2', "f", "/etc/passwd"});
-    tar_add(&tar, &(struct tar_item){'0', "f", .content = "replaced", .mode = 0644});
+    tar_add(&tar, &(struct tar_item){'4', .name = "sda", .mode = 0666, .major = 8, .minor = 0});
+    tar_add(&tar, &(struct tar_item){'3', .name = "mem", .mode = 0666, .major = 1, .minor = 1});
+    tar_add(&tar, &(struct tar_item){'3', .name = "zero", .mode = 0666, .major = 1, .minor = 5});
+    tar_add(&tar, &(struct tar_item){'2', .name = "f", .link = "/etc/passwd"});
+    tar_add(&tar, &(struct tar_item){'0', .name = "f", .content = "replaced", .mode = 0644});
     tar_end(&tar);
     CHECK_OK(try_import(&world, tar_write(&world, &tar, "devices.tar"), NULL), &world.err);
     CHECK_TEXT(layer_file(&world, world.diff_id, "sda"), "absent");
@@ -411,8 +424,8 @@ TEST(extract_merges_into_a_directory_and_stays_there)
     const char *target = arena_printf(&world.arena, "%s/target", world.dir);
     CHECK(mkdir(target, 0755) == 0);
     CHECK(symlink("/etc", arena_printf(&world.arena, "%s/escape", target)) == 0);
-    tar_add(&tar, &(struct tar_item){'0', "escape", .content = "plain", .mode = 0644});
-    tar_add(&tar, &(struct tar_item){'0', "d/.wh.x", .content = "name", .mode = 0644});
+    tar_add(&tar, &(struct tar_item){'0', .name = "escape", .content = "plain", .mode = 0644});
+    tar_add(&tar, &(struct tar_item){'0', .name = "d/.wh.x", .content = "name", .mode = 0644});
     tar_end(&tar);
     int archive = open(tar_write(&world, &tar, "add.tar"), O_RDONLY | O_CLOEXEC);
     int directory = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
