@@ -211,7 +211,8 @@ void execution_check_wait(struct execution *execution, size_t index)
     struct error error = ERROR_INIT;
     enum verdict verdict;
 
-    if (!state->is_known)
+    /* Connecting to the keeper brings the first states, which may have settled it already. */
+    if (!state->is_known || execution->states[index] != NODE_RUNNING)
         return;
     verdict = node->kind == OP_WAIT_EXIT ? judge_exit(execution, node, state, &error)
                                          : judge_healthy(execution, node, state, &error);

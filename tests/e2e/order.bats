@@ -176,3 +176,22 @@ END
     matches "$output" 'compose.yaml:[0-9]+:[0-9]+'
     matches "$output" 'a.*b.*c'
 }
+
+@test "up again while a dependency is unhealthy says so again" {
+    compose <<'END'
+services:
+  db:
+    image: box
+    command: ["sleep", "infinity"]
+    healthcheck: {test: ["CMD", "false"], interval: 100ms, retries: 2}
+  web:
+    image: box
+    command: ["sleep", "infinity"]
+    depends_on: {db: {condition: service_healthy}}
+END
+    for _ in 1 2; do
+        run berth up -d
+        equal "$status" 1
+        matches "$output" 'tour-db-1|db-1" is unhealthy'
+    done
+}
