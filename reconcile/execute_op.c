@@ -256,7 +256,8 @@ static int begin(struct execution *execution, size_t index, struct error *err)
         return -1;
     if (execution_send(execution, index, err) < 0)
         return -1;
-    if (op_is_wait(node->kind))
+    /* Connecting takes in states, which may have ended this wait already. */
+    if (op_is_wait(node->kind) && execution->states[index] == NODE_RUNNING)
         execution_check_wait(execution, index);
     return 0;
 }
@@ -270,6 +271,6 @@ void execution_start_node(struct execution *execution, size_t index)
     if (!op_is_wait(execution->plan->nodes[index].kind))
         journal_begin(&execution->journal, execution->plan, index);
     execution_report(execution, index, NODE_RUNNING, NULL);
-    if (begin(execution, index, &error) < 0)
+    if (begin(execution, index, &error) < 0 && execution->states[index] == NODE_RUNNING)
         execution_finish(execution, index, &error);
 }

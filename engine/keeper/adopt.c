@@ -208,8 +208,10 @@ static void load_state(struct supervised *container, const struct container_stat
     container->is_oom_killed = state->oom_killed;
     container->started_ns = state->started_ns;
     container->finished_ns = state->finished_ns;
-    container->health.status =
-        container->health.status == HEALTH_NONE ? HEALTH_NONE : state->health;
+    /* The record says whether there is a check, the state what it found; a state from before the
+     * first start has nothing to say. */
+    if (container->health.status != HEALTH_NONE && state->health != HEALTH_NONE)
+        container->health.status = state->health;
     container->health.failing_streak = state->health_failing_streak;
     container->health_output = state->health_output ? x_strdup(state->health_output) : NULL;
     memcpy(container->pipe_inodes, state->pipe_inodes, sizeof(container->pipe_inodes));

@@ -277,20 +277,47 @@ static int reserve(const struct port_spec *spec, const struct supervised_port *k
     return 0;
 }
 
+/* Ports are reached through the first network with a way out; with internal ones only, the first
+ * is asked, and says why not. */
+static int find_publisher(struct arena *arena, const struct supervised *container,
+                          const struct supervised_endpoint **ret,
+                          const struct network_record **ret_network, struct error *err)
+{
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        const struct network_record *network;
+
+        if (network_find(arena, &dirs, container->endpoints[i].network, &network, err) < 0)
+            return -1;
+        if (i > 0 && network->spec.is_internal)
+            continue;
+        *ret = &container->endpoints[i];
+        *ret_network = network;
+        if (!network->spec.is_internal)
+            break;
+    }
+    return 0;
+}
+
 static int publish(struct supervised *container, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     const struct network_dirs dirs = keeper_network_dirs(container->keeper);
-    const struct network_record *network;
+    const struct network_record *network = NULL;
+    const struct supervised_endpoint *endpoint = NULL;
     struct network_port *ports = arena_new_array(&arena, struct network_port, container->n_ports);
     size_t n = 0;
+
+    if (find_publisher(&arena, container, &endpoint, &network, err) < 0)
+        return -1;
 
     for (size_t i = 0; i < container->n_ports; i++) {
         struct supervised_port *port = &container->ports[i];
 
         if (port->reservation.fd6 >= 0 &&
             proxy_start(container->keeper->base, port->protocol, &port->reservation.fd6,
-                        container->endpoints[0].ip, port->container_port, &port->proxy, err) < 0)
+                        endpoint->ip, port->container_port, &port->proxy, err) < 0)
             return -1;
         if (port->reservation.fd4 < 0)
             continue;
@@ -300,8 +327,6 @@ static int publish(struct supervised *container, struct error *err)
         memcpy(ports[n].host_ip, port->host_ip, sizeof(ports[n].host_ip));
         n++;
     }
-    if (network_find(&arena, &dirs, container->endpoints[0].network, &network, err) < 0)
-        return -1;
     return network_publish(&dirs, network, container->id, ports, n, err);
 }
 
@@ -339,13 +364,14 @@ void attach_release_ports(struct supervised *container)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     const struct network_dirs dirs = keeper_network_dirs(container->keeper);
-    const struct network_record *network;
+    const struct network_record *network = NULL;
+    const struct supervised_endpoint *endpoint = NULL;
     struct error err = ERROR_INIT;
 
     if (container->n_ports == 0)
         return;
     if (container->n_endpoints > 0 &&
-        (network_find(&arena, &dirs, container->endpoints[0].network, &network, &err) < 0 ||
+        (find_publisher(&arena, container, &endpoint, &network, &err) < 0 ||
          network_publish(&dirs, network, container->id, NULL, 0, &err) < 0) &&
         err.code != ERROR_NOT_FOUND)
         keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);

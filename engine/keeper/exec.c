@@ -45,7 +45,8 @@ int exec_start(const struct exec_options *options, struct exec **ret, struct err
     exec->done = options->done;
     exec->context = options->context;
     exec->pidfd = -1;
-    if (zygote_exec(&keeper->zygote, exec->id, options->prepared, err) < 0) {
+    if (keeper_zygote_need(keeper, err) < 0 ||
+        zygote_exec(&keeper->zygote, exec->id, options->prepared, err) < 0) {
         free(exec);
         return -1;
     }

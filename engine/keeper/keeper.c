@@ -77,6 +77,32 @@ struct supervised *keeper_find_id(struct keeper *keeper, const char *id)
 
 /* ------------------------------------------------------------------ the zygote */
 
+/* Without a zygote nobody would start us again: those that run shall not wait for the next spawn to
+ * have one. One that dies at once is not tried over and over. */
+static void replace_zygote(evutil_socket_t fd, short what, void *context)
+{
+    enum { AT_LEAST_NS = 100 * 1000 * 1000 };
+    static const struct timeval moment = {0, 100000};
+    struct keeper *keeper = context;
+    int64_t now_ns = clock_monotonic_ns();
+    struct error err = ERROR_INIT;
+    bool is_needed = false;
+
+    (void)fd;
+    (void)what;
+    list_for_each (pos, &keeper->containers)
+        is_needed |= !lifecycle_is_at_rest(&container_of(pos, struct supervised, link)->life);
+    if (!is_needed || keeper->has_zygote)
+        return;
+    if (now_ns - keeper->zygote_replaced_ns < AT_LEAST_NS) {
+        event_base_once(keeper->base, -1, EV_TIMEOUT, replace_zygote, keeper, &moment);
+        return;
+    }
+    keeper->zygote_replaced_ns = now_ns;
+    if (keeper_zygote_need(keeper, &err) < 0)
+        keeper_log("%s, continuing", err.text);
+}
+
 static void zygote_lost(struct keeper *keeper)
 {
     keeper_log("the zygote of \"%s\" has died: its containers are ours now", keeper->place.project);
@@ -89,6 +115,7 @@ static void zygote_lost(struct keeper *keeper)
     if (keeper->is_adopting)
         adopt_inventory_end(keeper);
     adopt_zygote_death(keeper);
+    replace_zygote(-1, 0, keeper);
 }
 
 static void zygote_readable(evutil_socket_t fd, short what, void *context)

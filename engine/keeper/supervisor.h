@@ -139,6 +139,7 @@ struct keeper {
     struct cgroup_layout layout;
     struct zygote zygote;
     bool has_zygote;
+    int64_t zygote_replaced_ns; /* monotonic: when the last one that died was replaced */
     struct event *zygote_event, *zygote_death_event;
     struct strings masked_paths, read_only_paths; /* read with the first container */
     int device_filter_fd;                         /* -1 = none, or not loaded */

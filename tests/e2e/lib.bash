@@ -299,7 +299,7 @@ dump_state()
     for project in "${PROJECTS[@]}"; do
         echo "--- $project"
         berth -p "$project" ps -a --format json 2>&1 | jq -c '{Name, State, Status, Health, ExitCode, Pid, Restarts}' || true
-        berth -p "$project" logs -t --tail 20 2>&1 || true
+        berth -p "$project" logs -t --tail 2 2>&1 || true
     done
 }
 
@@ -332,19 +332,23 @@ leftovers_of()
 }
 
 # When no project is up: no mounts of ours, no interfaces, no table, no records, no temporary files.
+# What takes the kernel or the disk long goes behind the back of `down`.
 assert_host_is_clean()
 {
-    local left
-    left=$({
-        grep -F "$WORLD/" /proc/self/mountinfo | grep -v "$WORLD/\(host\|outside\)\.net "
-        in_host ip -o link | grep -oE ' (bt|bv)-[0-9a-f]+'
-        in_host nft list tables | grep berth
-        ls -A "$BERTH_ROOT/containers" 2>/dev/null
-        ls -A "$BERTH_ROOT/volumes" 2>/dev/null | grep -v '^\.'
-        ls -A "$BERTH_ROOT/staging" "$BERTH_ROOT/partial" 2>/dev/null | grep -v '^/\|^\.\|^$'
-        true
-    })
-    [ -z "$left" ] || fail "left on the host: $left"
+    PATIENCE=5 wait_until host_is_clean >/dev/null || fail "left on the host: $(left_on_host)"
+}
+
+host_is_clean() { [ -z "$(left_on_host)" ]; }
+
+left_on_host()
+{
+    grep -F "$WORLD/" /proc/self/mountinfo | grep -v "$WORLD/\(host\|outside\)\.net "
+    in_host ip -o link | grep -oE ' (bt|bv)-[0-9a-f]+'
+    in_host nft list tables | grep berth
+    ls -A "$BERTH_ROOT/containers" 2>/dev/null
+    ls -A "$BERTH_ROOT/volumes" 2>/dev/null | grep -v '^\.'
+    find "$BERTH_ROOT/staging" "$BERTH_ROOT/partial" -mindepth 1 2>/dev/null
+    return 0
 }
 
 # By force, so that the next test starts clean. Kills what is in the project's cgroups, then what
