@@ -24,7 +24,6 @@
 #include "engine/container/record.h"
 #include "engine/engine_internal.h"
 #include "engine/image/image.h"
-#include "engine/keeper/files.h"
 
 enum { ID_PREFIX_MIN = 4, LOCK_TEXT_MAX = 1000, LOCK_POLL_MS = 20 };
 
@@ -357,7 +356,6 @@ int engine_project_forget(struct engine *engine, const char *project, struct err
     cleanup_arena struct arena arena = ARENA_INIT;
     const char *path = arena_printf(&arena, "projects/%s", project);
     struct strings ids;
-    int fd = -1, result;
 
     if (engine_check_project(project, err) < 0 ||
         container_ids_list(engine->state_fd, &arena, project, &ids, err) < 0)
@@ -366,13 +364,5 @@ int engine_project_forget(struct engine *engine, const char *project, struct err
         return error_set(err, ERROR_CONFLICT, "project \"%s\" still has containers", project);
     if (fs_remove_tree(engine->state_fd, path, err) < 0)
         return -1;
-    /* The run directory stays while a keeper is in it: it has the locks. */
-    fd = openat(engine->run_fd, arena_printf(&arena, "%s/" KEEPER_ALIVE_FILE, path),
-                O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    result = fd >= 0 ? fs_lock(fd, FS_LOCK_TRY, err) : 0;
-    if (result == 0)
-        result = fs_remove_tree(engine->run_fd, path, err);
-    if (fd >= 0)
-        close(fd);
-    return result < 0 ? -1 : 0;
+    return keeper_forget(engine->run_fd, project, err);
 }

@@ -129,6 +129,19 @@ bool keeper_is_alive(int run_fd, const char *project)
     return dir_fd >= 0 && (process_is_alive(dir_fd, KEEPER_ALIVE_FILE) || zygote_is_alive(dir_fd));
 }
 
+int keeper_forget(int run_fd, const char *project, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const char *path = arena_printf(&arena, "projects/%s", project);
+    cleanup_fd int fd = openat(run_fd, arena_printf(&arena, "%s/" KEEPER_ALIVE_FILE, path),
+                               O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int result = fd >= 0 ? fs_lock(fd, FS_LOCK_TRY, err) : 0;
+
+    if (result == 0)
+        result = fs_remove_tree(run_fd, path, err);
+    return result < 0 ? -1 : 0;
+}
+
 /* Connect as soon as the zygote's new keeper listens: 0; 1 when it does not come. */
 static int wait_for_restart(int dir_fd, int *ret_fd, struct error *err)
 {

@@ -24,6 +24,9 @@ int keeper_connect(const struct keeper_place *place, bool start, int *ret_fd, st
 /* Is there a keeper, or a zygote that is about to start one? Reads only. */
 bool keeper_is_alive(int run_fd, const char *project);
 
+/* Remove run/projects/PROJECT, unless a keeper is in it: it has the locks. */
+int keeper_forget(int run_fd, const char *project, struct error *err);
+
 /* `berth internal keeper PROJECT STATE_ROOT RUN_ROOT [--ready | --adopt]`; the descriptor of either
  * option is 3. argv begins with the program's name; `words` are the arguments behind "keeper".
  * Returns an exit code. */
