@@ -178,7 +178,12 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 
 # ---- checks --------------------------------------------------------------------------------------
 
-check: deps all $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)  ## everything: unit golden property integration e2e layers headers format
+# What `make check` and `make demo` need is installed before make looks for libraries: hence a second make.
+check:  ## everything: unit golden property integration e2e layers headers format
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory check-all
+
+check-all: all $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)
 	@BUILD=$(B) $(PROVE) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS) \
 	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CHECK_SCRIPTS)
 
@@ -199,6 +204,9 @@ check-integration: all $(INTEGRATION_PROGRAMS)  ## the engine against this kerne
 
 check-e2e: all  ## berth as its users type it; root
 	@$(if $(E2E_TESTS),BUILD=$(B) $(PROVE_DEV) $(E2E_TESTS),echo "no end-to-end tests yet")
+
+check-vm: all  ## Debian's kernel 6.1 with pure cgroup v2, emulated; root, minutes
+	@tests/vm/cgroup2
 
 check-layers:  ## calls go down only, files and functions stay small
 	@$(PROVE_DEV) tests/check-layers tests/check-size
@@ -241,8 +249,10 @@ fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%)  ## libFuzzer on every tes
 bench: all  ## measure berth beside its peers
 	@if [ -x tests/bench/run ]; then BUILD=$(B) tests/bench/run; else echo "tests/bench/run is not there yet"; fi
 
-demo: all  ## run examples/guestbook
-	@if [ -x examples/guestbook/demo ]; then BUILD=$(B) examples/guestbook/demo; else echo "examples/guestbook/demo is not there yet"; fi
+demo:  ## run examples/guestbook
+	@$(MAKE) --no-print-directory deps-demo
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(B) examples/guestbook/demo
 
 lint:  ## clang-tidy and cppcheck
 	clang-tidy --quiet $(filter %.c,$(FORMAT_FILES)) -- -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h
@@ -251,19 +261,31 @@ lint:  ## clang-tidy and cppcheck
 
 # ---- packages, installing, cleaning --------------------------------------------------------------
 
-DEPS_BUILD := gcc make pkg-config libyaml-dev libjansson-dev libevent-dev libnl-3-dev \
+DEPS_BUILD := gcc libc6-dev make pkg-config libyaml-dev libjansson-dev libevent-dev libnl-3-dev \
               libnl-route-3-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libisal-dev \
               libzstd-dev libmd-dev libssl-dev
-DEPS_DEMO  := mmdebstrap busybox-static curl ca-certificates
-DEPS_TEST  := clang clang-format libclang-rt-14-dev bats jq nftables iproute2 procps perl shellcheck
+DEPS_DEMO  := mmdebstrap debian-archive-keyring busybox-static curl ca-certificates procps iproute2 nftables
+DEPS_TEST  := clang clang-format bats git jq nftables iproute2 procps perl busybox-static
 
-deps:  ## install what is missing of the Debian packages we need (root)
-	@missing=; for package in $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_TEST); do \
-	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
-	if [ -n "$$missing" ]; then \
-	    echo "installing$$missing"; \
-	    export DEBIAN_FRONTEND=noninteractive; \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+# $(call install_packages,NAMES): those that are missing. One apt at a time, and it may have to wait for another's.
+define install_packages
+@missing=; for package in $(sort $(1)); do \
+    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+if [ -n "$$missing" ]; then \
+    echo "installing$$missing"; \
+    [ "$$(id -u)" = 0 ] || { echo "make: installing packages needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $$missing >/dev/null; fi
+endef
+
+deps:  ## install what is missing of the packages we need to build and test (root)
+	$(call install_packages,$(DEPS_BUILD) $(DEPS_TEST))
+
+deps-demo:  ## install what is missing of the packages we need to build and to run the demo (root)
+	$(call install_packages,$(DEPS_BUILD) $(DEPS_DEMO))
+
+deps-fuzz: deps  ## install what is missing for make fuzz (root)
+	$(call install_packages,libclang-rt-$(shell clang -dumpversion 2>/dev/null | cut -d. -f1)-dev)
 
 install: all  ## install the programs below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/berth
@@ -278,5 +300,5 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: FORCE all check check-unit check-golden check-property check-integration check-e2e check-layers \
-        check-headers check-format golden-accept fuzz bench demo lint deps install clean format help
+.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-layers \
+        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz install clean format help
