@@ -115,7 +115,7 @@ INTEGRATION_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out %_world.c,$(sort $(wi
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_PROGRAMS)
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
-PROVE     := prove --exec tests/run-one
+PROVE     := LC_ALL=C.UTF-8 prove --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
 all: $(PROGRAMS) $(ALL_ARCHIVES)  ## build the programs (MODE=release|debug|asan|cov, CC=gcc|clang)
@@ -205,7 +205,7 @@ check-integration: all $(INTEGRATION_PROGRAMS)  ## the engine against this kerne
 check-e2e: all  ## berth as its users type it; root
 	@$(if $(E2E_TESTS),BUILD=$(B) $(PROVE_DEV) $(E2E_TESTS),echo "no end-to-end tests yet")
 
-check-vm: all  ## Debian's kernel 6.1 with pure cgroup v2, emulated; root, minutes
+check-vm: deps-vm all  ## on Debian's kernel 6.1 with pure cgroup v2, in an emulated machine; root
 	@tests/vm/cgroup2
 
 check-layers:  ## calls go down only, files and functions stay small
@@ -267,6 +267,8 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libyaml-dev libjansson-dev libevent-
 DEPS_DEMO  := mmdebstrap debian-archive-keyring busybox-static curl ca-certificates procps iproute2 nftables
 DEPS_TEST  := clang clang-format bats git jq nftables iproute2 procps perl busybox-static
 
+DEPS_VM    := qemu-system-x86 e2fsprogs busybox-static nftables
+
 # $(call install_packages,NAMES): those that are missing. One apt at a time, and it may have to wait for another's.
 define install_packages
 @missing=; for package in $(sort $(1)); do \
@@ -274,7 +276,7 @@ define install_packages
 if [ -n "$$missing" ]; then \
     echo "installing$$missing"; \
     [ "$$(id -u)" = 0 ] || { echo "make: installing packages needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }; \
-    export DEBIAN_FRONTEND=noninteractive; \
+    export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8; \
     apt-get update -qq && apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $$missing >/dev/null; fi
 endef
 
@@ -283,6 +285,9 @@ deps:  ## install what is missing of the packages we need to build and test (roo
 
 deps-demo:  ## install what is missing of the packages we need to build and to run the demo (root)
 	$(call install_packages,$(DEPS_BUILD) $(DEPS_DEMO))
+
+deps-vm:  ## install what is missing for make check-vm (root)
+	$(call install_packages,$(DEPS_VM))
 
 deps-fuzz: deps  ## install what is missing for make fuzz (root)
 	$(call install_packages,libclang-rt-$(shell clang -dumpversion 2>/dev/null | cut -d. -f1)-dev)
@@ -301,4 +306,4 @@ help:  ## this list
 
 FORCE:
 .PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-layers \
-        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz install clean format help
+        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install clean format help
