@@ -147,4 +147,4 @@ void plan_print(struct buf *out, const struct plan *plan, const struct strings *
 /* One line per node with its edges: for golden tests and --trace=plan. */
 void plan_print_nodes(struct buf *out, const struct plan *plan, const struct strings *files);
 
-json_t *plan_to_json(const struct plan *plan, const struct strings *files); /* schemas/plan.json */
+json_t *plan_to_json(const struct plan *plan, const struct strings *files);
