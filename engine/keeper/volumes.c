@@ -8,64 +8,36 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
+#include "engine/base/overlay.h"
 #include "engine/image/image.h"
 #include "engine/keeper/supervisor.h"
 #include "engine/volume/volume.h"
 
-/* overlayfs takes at most 500 lower layers (OVL_MAX_STACK); names are given one by one. */
-enum { LAYERS_MAX = 500 };
-
 /* ------------------------------------------------------------------ what the image has */
 
-static const char *layer_absolute(struct arena *arena, const struct keeper_place *place,
-                                  const char *diff_id)
-{
-    return arena_printf(arena, "%s/%s", place->state_root, layer_path(arena, diff_id));
-}
-
 /* The image's files in one tree: the layer itself, or an overlay that is mounted nowhere. */
-static int image_root_open(const struct keeper_place *place, struct arena *arena,
-                           const struct strings *layers, int *ret_fd, struct error *err)
+static int image_root_open(const struct keeper_place *place, const struct strings *layers,
+                           int *ret_fd, struct error *err)
 {
-    cleanup_fd int fs = -1;
-    struct buf lower = BUF_INIT;
-    int mount;
+    int fds[OVERLAY_LAYERS_MAX];
+    struct overlay overlay = {
+        .layers = fds, .upper_fd = -1, .work_fd = -1, .attributes = MOUNT_ATTR_RDONLY};
+    int r = 0;
 
     if (layers->n == 1)
         return layer_open(place->state_fd, layers->items[0], ret_fd, NULL, err);
-    if (layers->n > LAYERS_MAX)
-        return error_set(err, ERROR_UNSUPPORTED, "more than %d layers", LAYERS_MAX);
-    fs = fsopen("overlay", FSOPEN_CLOEXEC);
-    if (fs < 0)
-        return error_sys(err, errno, "open an overlay of the image");
-    for (size_t i = layers->n; i > 0; i--) {
-        const char *path = layer_absolute(arena, place, layers->items[i - 1]);
-
-        if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", path, 0) < 0)
-            break; /* before Linux 6.8: the list below */
-        if (i == 1)
-            goto create;
+    if (layers->n > OVERLAY_LAYERS_MAX)
+        return error_set(err, ERROR_UNSUPPORTED, "more than %d layers", OVERLAY_LAYERS_MAX);
+    for (size_t i = layers->n; r == 0 && i-- > 0;) { /* the top one first */
+        r = layer_open(place->state_fd, layers->items[i], &fds[overlay.n_layers], NULL, err);
+        overlay.n_layers += r == 0;
     }
-    for (size_t i = layers->n; i > 0; i--)
-        buf_printf(&lower, "%s%s", layer_absolute(arena, place, layers->items[i - 1]),
-                   i > 1 ? ":" : "");
-    if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", buf_text(&lower), 0) < 0) {
-        int errnum = errno;
-
-        buf_release(&lower);
-        return error_sys(err, errnum, "name the layers of the image");
-    }
-create:
-    buf_release(&lower);
-    if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return error_sys(err, errno, "make an overlay of the image");
-    mount = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY);
-    if (mount < 0)
-        return error_sys(err, errno, "mount an overlay of the image");
-    *ret_fd = mount;
-    return 0;
+    if (r == 0)
+        r = overlay_mount(&overlay, ret_fd, err);
+    for (size_t i = 0; i < overlay.n_layers; i++)
+        (void)close(fds[i]); /* O_PATH or directories: nothing can be lost */
+    return r;
 }
 
 /* ------------------------------------------------------------------ volumes */
@@ -84,8 +56,8 @@ static bool directory_is_empty(int fd)
 }
 
 /* What the image has at the target goes into an empty volume. */
-static int fill(struct keeper *keeper, struct arena *arena, const struct container_record *record,
-                const char *volume, const char *target, struct error *err)
+static int fill(struct keeper *keeper, const struct container_record *record, const char *volume,
+                const char *target, struct error *err)
 {
     cleanup_fd int data_fd = -1, root_fd = -1;
 
@@ -93,7 +65,7 @@ static int fill(struct keeper *keeper, struct arena *arena, const struct contain
         return -1;
     if (!directory_is_empty(data_fd))
         return 0;
-    if (image_root_open(&keeper->place, arena, &record->resolved.layers, &root_fd, err) < 0 ||
+    if (image_root_open(&keeper->place, &record->resolved.layers, &root_fd, err) < 0 ||
         volume_fill(keeper->place.state_fd, volume, root_fd, target, err) < 0)
         return -1;
     return 0;
@@ -109,7 +81,7 @@ static int open_named(struct keeper *keeper, struct arena *arena,
                       const struct container_record *record, const struct mount_spec *spec,
                       struct build_mount *ret, struct error *err)
 {
-    if (!spec->no_copy && fill(keeper, arena, record, spec->source, spec->target, err) < 0)
+    if (!spec->no_copy && fill(keeper, record, spec->source, spec->target, err) < 0)
         return error_wrap(err, "volume \"%s\"", spec->source);
     *ret = (struct build_mount){spec, volume_data_path(keeper, arena, spec->source)};
     return 0;
@@ -130,7 +102,7 @@ static int open_anonymous(struct keeper *keeper, struct arena *arena,
         .kind = MOUNT_VOLUME, .source = name, .target = target, .mode = -1, .no_copy = no_copy};
     volume_anonymous_name(record->spec->name, target, name);
     if (volume_create(keeper->place.state_fd, &volume, err) < 0 ||
-        (!no_copy && fill(keeper, arena, record, name, target, err) < 0))
+        (!no_copy && fill(keeper, record, name, target, err) < 0))
         return error_wrap(err, "anonymous volume for \"%s\"", target);
     *ret = (struct build_mount){spec, volume_data_path(keeper, arena, name)};
     return 0;

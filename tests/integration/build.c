@@ -1,5 +1,6 @@
 /* Builds against this kernel: COPY, RUN, the cache, and what hostile trees try. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -461,7 +462,8 @@ static void link_worker(void)
     const char *dir = path_dir(&arena, self);
     if (access(arena_printf(&arena, "%s/../../berth-worker", dir), X_OK) != 0)
         SKIP("needs berth-worker: make all");
-    (void)symlink("../../berth-worker", arena_printf(&arena, "%s/berth-worker", dir));
+    if (symlink("../../berth-worker", arena_printf(&arena, "%s/berth-worker", dir)) < 0)
+        CHECK_INT(errno, EEXIST);
 }
 
 static void make_archive(const struct build_world *world)
