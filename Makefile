@@ -99,7 +99,7 @@ ZYGOTE_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -Os 
                  -ffunction-sections -fdata-sections -fno-common -fno-strict-overflow \
                  -fno-asynchronous-unwind-tables -fno-stack-protector -fno-pie \
                  -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
-ZYGOTE_LDFLAGS := -static -nostdlib -no-pie -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
+ZYGOTE_LDFLAGS := -static -nostdlib $(if $(IS_CLANG),,-no-pie) -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
 
 # ---- tests ---------------------------------------------------------------------------------------
 

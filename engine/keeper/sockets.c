@@ -78,7 +78,7 @@ static uint64_t mix(uint64_t fingerprint, uint64_t family, uint64_t inode)
     return fingerprint + (value ^ value >> 29); /* a sum: the order doesn't matter */
 }
 
-static uint64_t inode_of(const struct nlmsghdr *header, int family)
+static uint64_t inode_of(struct nlmsghdr *header, int family)
 {
     if (family == AF_UNIX)
         return ((const struct unix_diag_msg *)NLMSG_DATA(header))->udiag_ino;
