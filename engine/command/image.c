@@ -17,27 +17,13 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/table.h"
 #include "engine/command/command.h"
+#include "engine/command/listing.h"
 #include "engine/engine.h"
 
 enum { SHORT_ID_DIGITS = 12, DIGEST_PREFIX = 7 /* "sha256:" */ };
 
 /* ---- ls
  * ------------------------------------------------------------------------------------------- */
-
-struct ls_options {
-    bool quiet;
-    int format;
-};
-
-enum ls_format { LS_TABLE, LS_JSON };
-static const char *const ls_formats[] = {"table", "json", NULL};
-
-static const struct cli_option ls_flags[] = {
-    {"quiet", 'q', CLI_FLAG, offsetof(struct ls_options, quiet), NULL, "print ids only"},
-    {"format", 0, CLI_CHOICE, offsetof(struct ls_options, format), "FORMAT",
-     "table, or json: one object per line", ls_formats},
-    CLI_OPTIONS_END,
-};
 
 static const char *short_id(struct arena *arena, const char *id)
 {
@@ -67,65 +53,55 @@ static void add_row(struct table *table, struct arena *arena, const struct image
     table_cell(table, buf_text(&size));
 }
 
-static void print_image_json(const struct image_info *image, struct buf *out)
+static void add_rows(struct table *table, struct arena *arena, const void *item)
 {
-    cleanup_json json_t *item = json_object();
+    const struct image_info *image = item;
+
+    for (size_t i = 0; i < image->references.n; i++)
+        add_row(table, arena, image, image->references.items[i]);
+    if (image->references.n == 0)
+        add_row(table, arena, image, NULL);
+}
+
+static int load(struct engine *engine, struct arena *arena, void **ret_items, size_t *ret_n,
+                struct error *err)
+{
+    return engine_images_list(engine, arena, (struct image_info **)ret_items, ret_n, err);
+}
+
+static const char *key(const void *item)
+{
+    const struct image_info *image = item;
+
+    return image->id;
+}
+
+static json_t *to_json(const void *item)
+{
+    const struct image_info *image = item;
+    json_t *json = json_object();
     cleanup_buf struct buf created = BUF_INIT;
 
     clock_print_rfc3339(&created, image->created_ns);
-    json_set_text(item, "ID", image->id);
-    json_set_take(item, "References", json_array());
-    json_set_strings(item, "References", &image->references);
-    json_set_text(item, "Created", buf_text(&created));
-    json_set_i64(item, "Size", (int64_t)image->size_bytes);
-    json_set_i64(item, "Layers", (int64_t)image->layers.n);
-    json_print(out, item);
-    buf_add_char(out, '\n');
-}
-
-static void print_images(struct cli_context *context, const struct image_info *images, size_t n,
-                         const struct ls_options *options, struct buf *out)
-{
-    static const char *const headings[] = {"REPOSITORY", "TAG",  "IMAGE ID",
-                                           "CREATED",    "SIZE", NULL};
-    struct arena *arena = &app_of(context)->arena;
-    struct table table;
-
-    table_init(&table, arena, headings);
-    for (size_t i = 0; i < n; i++) {
-        if (options->quiet)
-            buf_printf(out, "%s\n", images[i].id);
-        else if (options->format == LS_JSON)
-            print_image_json(&images[i], out);
-        else if (images[i].references.n == 0)
-            add_row(&table, arena, &images[i], NULL);
-        for (size_t j = 0;
-             !options->quiet && options->format == LS_TABLE && j < images[i].references.n; j++)
-            add_row(&table, arena, &images[i], images[i].references.items[j]);
-    }
-    if (!options->quiet && options->format == LS_TABLE)
-        table_print(&table, out, context->stdout_colour ? TABLE_COLOUR : 0);
+    json_set_text(json, "ID", image->id);
+    json_set_take(json, "References", json_array());
+    json_set_strings(json, "References", &image->references);
+    json_set_text(json, "Created", buf_text(&created));
+    json_set_i64(json, "Size", (int64_t)image->size_bytes);
+    json_set_i64(json, "Layers", (int64_t)image->layers.n);
+    return json;
 }
 
 static int ls_run(struct cli_context *context, const void *options, const struct strings *args,
                   struct error *err)
 {
-    cleanup_buf struct buf out = BUF_INIT;
-    struct image_info *images;
-    struct engine *engine;
-    size_t n;
-    int result;
+    static const char *const headings[] = {"REPOSITORY", "TAG",  "IMAGE ID",
+                                           "CREATED",    "SIZE", NULL};
+    static const struct listing listing = {headings, sizeof(struct image_info), load, key, add_rows,
+                                           to_json};
 
     (void)args;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    result = engine_images_list(engine, &app_of(context)->arena, &images, &n, err);
-    if (result == 0) {
-        print_images(context, images, n, options, &out);
-        result = fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
-    }
-    engine_close(engine);
-    return result;
+    return listing_run(context, options, &listing, err);
 }
 
 /* ---- import
@@ -300,8 +276,8 @@ static const struct cli_verb image_verbs[] = {
         .name = "ls",
         .aliases = "list",
         .summary = "list images",
-        .options = ls_flags,
-        .options_size = sizeof(struct ls_options),
+        .options = listing_flags,
+        .options_size = sizeof(struct listing_options),
         .run = ls_run,
     },
     {

@@ -13,86 +13,63 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/table.h"
 #include "engine/command/command.h"
+#include "engine/command/listing.h"
 #include "engine/engine.h"
 
-struct ls_options {
-    bool quiet;
-    int format;
-};
-
-enum ls_format { LS_TABLE, LS_JSON };
-static const char *const ls_formats[] = {"table", "json", NULL};
-
-static const struct cli_option ls_flags[] = {
-    {"quiet", 'q', CLI_FLAG, offsetof(struct ls_options, quiet), NULL, "print names only"},
-    {"format", 0, CLI_CHOICE, offsetof(struct ls_options, format), "FORMAT",
-     "table, or json: one object per line", ls_formats},
-    CLI_OPTIONS_END,
-};
-
-static void print_network_json(const struct network_info *network, struct buf *out)
+static int load(struct engine *engine, struct arena *arena, void **ret_items, size_t *ret_n,
+                struct error *err)
 {
-    cleanup_json json_t *item = json_object();
-
-    json_set_text(item, "Name", network->spec->name);
-    json_set_text(item, "Driver", "bridge");
-    json_set_text(item, "Interface", network->interface);
-    json_set_text(item, "Subnet", network->subnet);
-    json_set_text(item, "Gateway", network->gateway);
-    json_set_bool(item, "Internal", network->spec->internal);
-    json_set_bool(item, "Up", network->is_up);
-    json_set_i64(item, "Endpoints", (int64_t)network->n_endpoints);
-    json_set_take(item, "Labels", json_object());
-    json_set_pairs(item, "Labels", &network->spec->labels);
-    json_print(out, item);
-    buf_add_char(out, '\n');
+    return engine_networks_list(engine, arena, (struct network_info **)ret_items, ret_n, err);
 }
 
-static void print_networks(struct cli_context *context, const struct network_info *networks,
-                           size_t n, const struct ls_options *options, struct buf *out)
+static const char *key(const void *item)
 {
-    static const char *const headings[] = {"NAME",  "DRIVER",     "SUBNET", "INTERFACE",
-                                           "STATE", "CONTAINERS", NULL};
-    struct table table;
+    const struct network_info *network = item;
 
-    table_init(&table, &app_of(context)->arena, headings);
-    for (size_t i = 0; i < n; i++) {
-        if (options->quiet) {
-            buf_printf(out, "%s\n", networks[i].spec->name);
-        } else if (options->format == LS_JSON) {
-            print_network_json(&networks[i], out);
-        } else {
-            table_cell(&table, networks[i].spec->name);
-            table_cell(&table, networks[i].spec->internal ? "bridge, internal" : "bridge");
-            table_cell(&table, networks[i].subnet);
-            table_cell(&table, networks[i].interface);
-            table_cell(&table, networks[i].is_up ? "up" : "down");
-            table_cell_printf(&table, "%zu", networks[i].n_endpoints);
-        }
-    }
-    if (!options->quiet && options->format == LS_TABLE)
-        table_print(&table, out, context->stdout_colour ? TABLE_COLOUR : 0);
+    return network->spec->name;
+}
+
+static void add_row(struct table *table, struct arena *arena, const void *item)
+{
+    const struct network_info *network = item;
+
+    (void)arena;
+    table_cell(table, network->spec->name);
+    table_cell(table, network->spec->internal ? "bridge, internal" : "bridge");
+    table_cell(table, network->subnet);
+    table_cell(table, network->interface);
+    table_cell(table, network->is_up ? "up" : "down");
+    table_cell_printf(table, "%zu", network->n_endpoints);
+}
+
+static json_t *to_json(const void *item)
+{
+    const struct network_info *network = item;
+    json_t *json = json_object();
+
+    json_set_text(json, "Name", network->spec->name);
+    json_set_text(json, "Driver", "bridge");
+    json_set_text(json, "Interface", network->interface);
+    json_set_text(json, "Subnet", network->subnet);
+    json_set_text(json, "Gateway", network->gateway);
+    json_set_bool(json, "Internal", network->spec->internal);
+    json_set_bool(json, "Up", network->is_up);
+    json_set_i64(json, "Endpoints", (int64_t)network->n_endpoints);
+    json_set_take(json, "Labels", json_object());
+    json_set_pairs(json, "Labels", &network->spec->labels);
+    return json;
 }
 
 static int ls_run(struct cli_context *context, const void *options, const struct strings *args,
                   struct error *err)
 {
-    cleanup_buf struct buf out = BUF_INIT;
-    struct network_info *networks;
-    struct engine *engine;
-    size_t n;
-    int result;
+    static const char *const headings[] = {"NAME",  "DRIVER",     "SUBNET", "INTERFACE",
+                                           "STATE", "CONTAINERS", NULL};
+    static const struct listing listing = {
+        headings, sizeof(struct network_info), load, key, add_row, to_json};
 
     (void)args;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    result = engine_networks_list(engine, &app_of(context)->arena, &networks, &n, err);
-    if (result == 0) {
-        print_networks(context, networks, n, options, &out);
-        result = fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
-    }
-    engine_close(engine);
-    return result;
+    return listing_run(context, options, &listing, err);
 }
 
 struct create_options {
@@ -155,8 +132,8 @@ static const struct cli_verb network_verbs[] = {
         .name = "ls",
         .aliases = "list",
         .summary = "list networks",
-        .options = ls_flags,
-        .options_size = sizeof(struct ls_options),
+        .options = listing_flags,
+        .options_size = sizeof(struct listing_options),
         .run = ls_run,
     },
     {

@@ -13,77 +13,54 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/table.h"
 #include "engine/command/command.h"
+#include "engine/command/listing.h"
 #include "engine/engine.h"
 
-struct ls_options {
-    bool quiet;
-    int format;
-};
-
-enum ls_format { LS_TABLE, LS_JSON };
-static const char *const ls_formats[] = {"table", "json", NULL};
-
-static const struct cli_option ls_flags[] = {
-    {"quiet", 'q', CLI_FLAG, offsetof(struct ls_options, quiet), NULL, "print names only"},
-    {"format", 0, CLI_CHOICE, offsetof(struct ls_options, format), "FORMAT",
-     "table, or json: one object per line", ls_formats},
-    CLI_OPTIONS_END,
-};
-
-static void print_volume_json(const struct volume_info *volume, struct buf *out)
+static int load(struct engine *engine, struct arena *arena, void **ret_items, size_t *ret_n,
+                struct error *err)
 {
-    cleanup_json json_t *item = json_object();
-
-    json_set_text(item, "Name", volume->spec->name);
-    json_set_text(item, "Driver", "local");
-    json_set_text(item, "Mountpoint", volume->path);
-    json_set_take(item, "Labels", json_object());
-    json_set_pairs(item, "Labels", &volume->spec->labels);
-    json_print(out, item);
-    buf_add_char(out, '\n');
+    return engine_volumes_list(engine, arena, (struct volume_info **)ret_items, ret_n, err);
 }
 
-static void print_volumes(struct cli_context *context, const struct volume_info *volumes, size_t n,
-                          const struct ls_options *options, struct buf *out)
+static const char *key(const void *item)
 {
-    static const char *const headings[] = {"DRIVER", "VOLUME NAME", "PATH", NULL};
-    struct table table;
+    const struct volume_info *volume = item;
 
-    table_init(&table, &app_of(context)->arena, headings);
-    for (size_t i = 0; i < n; i++) {
-        if (options->quiet) {
-            buf_printf(out, "%s\n", volumes[i].spec->name);
-        } else if (options->format == LS_JSON) {
-            print_volume_json(&volumes[i], out);
-        } else {
-            table_cell(&table, "local");
-            table_cell(&table, volumes[i].spec->name);
-            table_cell(&table, volumes[i].path);
-        }
-    }
-    if (!options->quiet && options->format == LS_TABLE)
-        table_print(&table, out, context->stdout_colour ? TABLE_COLOUR : 0);
+    return volume->spec->name;
+}
+
+static void add_row(struct table *table, struct arena *arena, const void *item)
+{
+    const struct volume_info *volume = item;
+
+    (void)arena;
+    table_cell(table, "local");
+    table_cell(table, volume->spec->name);
+    table_cell(table, volume->path);
+}
+
+static json_t *to_json(const void *item)
+{
+    const struct volume_info *volume = item;
+    json_t *json = json_object();
+
+    json_set_text(json, "Name", volume->spec->name);
+    json_set_text(json, "Driver", "local");
+    json_set_text(json, "Mountpoint", volume->path);
+    json_set_take(json, "Labels", json_object());
+    json_set_pairs(json, "Labels", &volume->spec->labels);
+    return json;
 }
 
 static int ls_run(struct cli_context *context, const void *options, const struct strings *args,
                   struct error *err)
 {
-    cleanup_buf struct buf out = BUF_INIT;
-    struct volume_info *volumes;
-    struct engine *engine;
-    size_t n;
-    int result;
+    static const char *const headings[] = {"DRIVER", "VOLUME NAME", "PATH", NULL};
+    static const struct listing listing = {headings, sizeof(struct volume_info), load, key, add_row,
+                                           to_json};
 
     (void)args;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    result = engine_volumes_list(engine, &app_of(context)->arena, &volumes, &n, err);
-    if (result == 0) {
-        print_volumes(context, volumes, n, options, &out);
-        result = fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
-    }
-    engine_close(engine);
-    return result;
+    return listing_run(context, options, &listing, err);
 }
 
 static int create_run(struct cli_context *context, const void *options, const struct strings *args,
@@ -150,8 +127,8 @@ static const struct cli_verb volume_verbs[] = {
         .name = "ls",
         .aliases = "list",
         .summary = "list volumes",
-        .options = ls_flags,
-        .options_size = sizeof(struct ls_options),
+        .options = listing_flags,
+        .options_size = sizeof(struct listing_options),
         .run = ls_run,
     },
     {
