@@ -347,6 +347,8 @@ int engine_project_lock(struct engine *engine, const char *project, const char *
         (void)poll(NULL, 0, LOCK_POLL_MS);
     }
     write_owner(fd, verb);
+    if (engine_settle(engine, project, err) < 0)
+        return -1;
     *ret_fd = fd_take(&fd);
     return 0;
 }

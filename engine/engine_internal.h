@@ -24,6 +24,14 @@ struct engine {
 struct network_dirs engine_network_dirs(const struct engine *engine);
 struct keeper_place engine_keeper_place(const struct engine *engine, const char *project);
 
+/* Connect to the project's keeper; when there is none although containers run (it was killed
+ * together with its zygote), start one that takes them over. 1 when none is needed. */
+int engine_keeper_connect(struct engine *engine, const char *project, int *ret_fd,
+                          struct error *err);
+
+/* Wait until the project's keeper has done what it was asked by clients that are gone. */
+int engine_settle(struct engine *engine, const char *project, struct error *err);
+
 /* Project names are directory names. */
 int engine_check_project(const char *project, struct error *err);
 

@@ -259,10 +259,9 @@ static int relay_run(struct relay *relay, struct error *err)
 int engine_exec(struct engine *engine, const char *project, const struct exec_request *request,
                 int *ret_code, struct error *err)
 {
-    struct keeper_place place = engine_keeper_place(engine, project);
     struct relay relay = {
         .request = request, .keeper_fd = -1, .master_fd = -1, .pidfd = -1, .signal_fd = -1};
-    int result = keeper_connect(&place, false, &relay.keeper_fd, err);
+    int result = engine_keeper_connect(engine, project, &relay.keeper_fd, err);
 
     if (result > 0)
         return error_set(err, ERROR_CONFLICT, "container \"%s\" is not running",

@@ -257,6 +257,61 @@ int engine_session_watch(struct engine_session *session, uint32_t tag, struct er
     return send_request(session, request_new(OP_WATCH, tag, NULL), err);
 }
 
+/* Something of the project should be watched. */
+static int needs_keeper(struct engine *engine, const char *project, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct container_info *infos;
+    size_t n;
+
+    if (engine_containers_list(engine, &arena, project, &infos, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (infos[i].status != CONTAINER_CREATED && infos[i].status != CONTAINER_EXITED)
+            return 1;
+    }
+    return 0;
+}
+
+int engine_keeper_connect(struct engine *engine, const char *project, int *ret_fd,
+                          struct error *err)
+{
+    struct keeper_place place = engine_keeper_place(engine, project);
+    int result = keeper_connect(&place, false, ret_fd, err), needed;
+
+    if (result != 1)
+        return result;
+    needed = needs_keeper(engine, project, err);
+    if (needed < 0)
+        return -1;
+    return needed ? keeper_connect(&place, true, ret_fd, err) : 1;
+}
+
+/* Whoever held the lock before may have been killed: what he had asked the keeper for is done
+ * first, so that what is observed from now on stays. */
+int engine_settle(struct engine *engine, const char *project, struct error *err)
+{
+    enum { SETTLE_TAG = 1 };
+    cleanup_fd int fd = -1;
+    cleanup_free char *buffer = NULL;
+    cleanup_json json_t *request = request_new(OP_SETTLE, SETTLE_TAG, NULL);
+    cleanup_message struct protocol_message message = PROTOCOL_MESSAGE_INIT;
+    struct error one = ERROR_INIT;
+    int result = engine_keeper_connect(engine, project, &fd, err);
+
+    if (result != 0)
+        return result < 0 ? -1 : 0;
+    buffer = x_alloc(PROTOCOL_MAX_BYTES);
+    if (protocol_send(fd, request, NULL, 0, &one) >= 0 &&
+        protocol_receive(fd, buffer, &message, &one) >= 0)
+        return 0;
+    if (one.code == ERROR_NOT_FOUND)
+        return 0; /* it ended just now: all is settled */
+    if (err)
+        *err = one;
+    return -1;
+}
+
 /* ------------------------------------------------------------------ receiving */
 
 static int event_of(struct engine_session *session, const json_t *message,

@@ -1,6 +1,7 @@
 /* Clients and their requests. */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,7 @@ static enum outcome outcome_of(const struct waiter *waiter, const struct supervi
     case OP_UPDATE:
     case OP_WATCH:
     case OP_EXEC:
+    case OP_SETTLE:
         break;
     }
     return OUTCOME_DONE;
@@ -441,11 +443,59 @@ static int on_exec(const struct request *request, struct error *err)
     return exec_request(request->client, request->tag, request->json, request->message->fds, err);
 }
 
+/* Did the client die? What it has sent and we have not read yet, nobody wants any more. */
+static bool has_hung_up(const struct client *client)
+{
+    struct pollfd poll_fd = {.fd = client->fd, .events = 0};
+
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static int on_settle(const struct request *request, struct error *err)
+{
+    (void)err;
+    list_for_each (pos, &request->keeper->clients) {
+        struct client *client = container_of(pos, struct client, link);
+
+        if (!client->is_gone && has_hung_up(client))
+            client_lose(client);
+    }
+    request->client->wants_settled = true;
+    request->client->settle_tag = request->tag;
+    return 0;
+}
+
+static bool is_settled(struct keeper *keeper)
+{
+    list_for_each (at, &keeper->containers) {
+        struct supervised *container = container_of(at, struct supervised, link);
+
+        list_for_each (pos, &container->waiters) {
+            if (!container_of(pos, struct waiter, link)->client)
+                return false;
+        }
+    }
+    return true;
+}
+
+void control_tell_settled(struct keeper *keeper)
+{
+    list_for_each (pos, &keeper->clients) {
+        struct client *client = container_of(pos, struct client, link);
+
+        if (client->is_gone || !client->wants_settled || !is_settled(keeper))
+            continue;
+        client->wants_settled = false;
+        answer(client, client->settle_tag, NULL);
+    }
+}
+
 typedef int request_action(const struct request *request, struct error *err);
 
 static request_action *const actions[PROTOCOL_OPS] = {
-    [OP_CREATE] = on_create, [OP_START] = on_start,   [OP_STOP] = on_stop,   [OP_KILL] = on_kill,
-    [OP_REMOVE] = on_remove, [OP_UPDATE] = on_update, [OP_WATCH] = on_watch, [OP_EXEC] = on_exec,
+    [OP_CREATE] = on_create, [OP_START] = on_start,   [OP_STOP] = on_stop,
+    [OP_KILL] = on_kill,     [OP_REMOVE] = on_remove, [OP_UPDATE] = on_update,
+    [OP_WATCH] = on_watch,   [OP_EXEC] = on_exec,     [OP_SETTLE] = on_settle,
 };
 
 static void handle(struct client *client, const struct protocol_message *message)
@@ -485,7 +535,10 @@ static void client_readable(evutil_socket_t fd, short what, void *context)
         client_lose(client);
         return;
     }
-    handle(client, &message);
+    if (has_hung_up(client))
+        client_lose(client);
+    else
+        handle(client, &message);
 }
 
 /* ------------------------------------------------------------------ connecting */

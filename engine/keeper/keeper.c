@@ -233,6 +233,7 @@ static void keeper_flush(struct keeper *keeper)
 {
     list_for_each (pos, &keeper->containers)
         flush_container(keeper, container_of(pos, struct supervised, link));
+    control_tell_settled(keeper);
     list_for_each (pos, &keeper->clients) {
         struct client *client = container_of(pos, struct client, link);
 

@@ -16,8 +16,9 @@
 #include "engine/base/sys.h"
 
 const char *const protocol_op_names[PROTOCOL_OPS] = {
-    [OP_CREATE] = "create", [OP_START] = "start",   [OP_STOP] = "stop",   [OP_KILL] = "kill",
-    [OP_REMOVE] = "remove", [OP_UPDATE] = "update", [OP_WATCH] = "watch", [OP_EXEC] = "exec",
+    [OP_CREATE] = "create", [OP_START] = "start",   [OP_STOP] = "stop",
+    [OP_KILL] = "kill",     [OP_REMOVE] = "remove", [OP_UPDATE] = "update",
+    [OP_WATCH] = "watch",   [OP_EXEC] = "exec",     [OP_SETTLE] = "settle",
 };
 
 int protocol_op_parse(const char *name, enum protocol_op *ret, struct error *err)

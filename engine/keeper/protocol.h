@@ -10,6 +10,8 @@
  *   {tag, op:"kill", name, signal}                    done
  *   {tag, op:"remove", name, volumes}                 done when gone
  *   {tag, op:"update", name, id}                      done
+ *   {tag, op:"settle"}                                done when nothing is under way for clients
+ *                                                     that are gone
  *   {tag, op:"watch"}                                 {state} of each, done; later {state} of
  * changes {tag, op:"exec", name, argv, environment, user,   {tag, terminal:true} + pty master (tty
  * only), working_dir, tty, privileged} + 3 fds            {tag, pid}, {tag, exit}
@@ -41,8 +43,9 @@ enum protocol_op {
     OP_UPDATE,
     OP_WATCH,
     OP_EXEC,
+    OP_SETTLE,
 };
-enum { PROTOCOL_OPS = OP_EXEC + 1 };
+enum { PROTOCOL_OPS = OP_SETTLE + 1 };
 extern const char *const protocol_op_names[PROTOCOL_OPS];
 
 /* Unknown: ERROR_UNSUPPORTED. */

@@ -47,7 +47,9 @@ struct client {
     int fd;
     struct event *event;
     bool is_watching;
-    bool is_gone; /* freed at the end of the turn */
+    bool is_gone;       /* freed at the end of the turn */
+    bool wants_settled; /* waits for the answer to OP_SETTLE */
+    uint32_t settle_tag;
 };
 
 /* A request whose answer waits for something to happen to a container. */
@@ -225,6 +227,8 @@ void control_accept(evutil_socket_t fd, short what, void *context);
 void client_send(struct client *client, json_t *message_take, const int *fds, size_t n_fds);
 void client_free(struct client *client);
 void control_news(struct supervised *container); /* to all watchers */
+/* Answer those who wait until nothing is under way for clients that are gone. */
+void control_tell_settled(struct keeper *keeper);
 /* Somebody waits for its removal: what is written of it now is not read any more. */
 bool control_is_removing(const struct supervised *container);
 void control_settle(struct supervised *container); /* answer the waiters it satisfies */
