@@ -168,6 +168,15 @@ static json_t *networks_to_json(const struct container_info *container)
     return networks;
 }
 
+/* That of the last end, while it doesn't run again. */
+static int exit_code_shown(const struct container_info *container)
+{
+    bool has_ended =
+        container->status == CONTAINER_EXITED || container->status == CONTAINER_RESTARTING;
+
+    return has_ended && container->exit_code > 0 ? container->exit_code : 0;
+}
+
 static json_t *container_to_json(const struct container_info *container)
 {
     cleanup_buf struct buf command = BUF_INIT, created = BUF_INIT, status = BUF_INIT,
@@ -192,7 +201,7 @@ static json_t *container_to_json(const struct container_info *container)
     json_set_text(item, "State", container_status_names[container->status]);
     json_set_text(item, "Status", buf_text(&status));
     json_set_take(item, "Health", json_string(health_status_names[container->health]));
-    json_set_i64(item, "ExitCode", container->exit_code < 0 ? 0 : container->exit_code);
+    json_set_i64(item, "ExitCode", exit_code_shown(container));
     json_set_i64(item, "Restarts", container->restarts);
     json_set_i64(item, "Pid", container->pid);
     json_set_bool(item, "OOMKilled", container->oom_killed);

@@ -172,6 +172,53 @@ static void adopt_namespace(struct supervised *container, const struct container
         keeper_log("names for \"%s\": %s, continuing", container->name, err.text);
 }
 
+/* Our predecessor died before it could write where it had attached the container: the networks'
+ * own records tell. */
+static void adopt_endpoints(struct supervised *container, const struct container_record *record)
+{
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct container_spec *spec = record->spec;
+    struct error err = ERROR_INIT;
+
+    if (container->n_endpoints > 0 || spec->n_networks == 0 || container->netns_fd < 0)
+        return;
+    container->endpoints = x_alloc_array(spec->n_networks, sizeof(*container->endpoints));
+    container->n_endpoints = spec->n_networks;
+    for (size_t i = 0; i < spec->n_networks; i++) {
+        cleanup_arena struct arena arena = ARENA_INIT;
+        struct network_endpoints found = {0};
+
+        container->endpoints[i].network = x_strdup(spec->networks[i].network);
+        if (network_list_endpoints(&arena, &dirs, spec->networks[i].network, &found, &err) < 0)
+            keeper_log("\"%s\": %s, continuing", container->name, err.text);
+        for (size_t j = 0; j < found.n; j++) {
+            if (strcmp(found.items[j].container, container->id) != 0)
+                continue;
+            memcpy(container->endpoints[i].ip, found.items[j].ip, sizeof(found.items[j].ip));
+            memcpy(container->endpoints[i].mac, found.items[j].mac, sizeof(found.items[j].mac));
+        }
+    }
+    supervise_changed(container);
+}
+
+/* It was built by our predecessor, and has not begun to run: what building would have given us. */
+void adopt_armed(struct supervised *container)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct container_record record = {0};
+    struct error err = ERROR_INIT;
+
+    if (container_record_read(container->keeper->place.state_fd, &arena, container->id, &record,
+                              &err) < 0 ||
+        probe_new(container, &record, &err) < 0)
+        keeper_log("\"%s\": %s, continuing", container->name, err.text);
+    else {
+        adopt_namespace(container, &record);
+        adopt_endpoints(container, &record);
+    }
+    container_record_release(&record);
+}
+
 /* The process runs: be its supervisor. Its pid and pidfd are set. */
 static void adopt_running(struct supervised *container)
 {
@@ -187,6 +234,7 @@ static void adopt_running(struct supervised *container)
         return;
     }
     adopt_namespace(container, &record);
+    adopt_endpoints(container, &record);
     attach_set_running(container, true);
     if (attach_ports(container, &record, &err) < 0)
         keeper_log("\"%s\": %s, continuing", container->name, err.text);
@@ -369,6 +417,8 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
 {
     struct supervised *container = keeper_find_id(keeper, event->id);
     struct lifecycle *life = &container->life;
+    /* Its policy had it built again; nobody else would start it. */
+    bool wants_run = life->state == LIFE_BACKOFF;
 
     container->is_in_inventory = true;
     if (event->pidfd >= 0) {
@@ -380,9 +430,14 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
     switch (event->state) {
     case ZYGOTE_STATE_SPAWNED:
         lifecycle_adopt(life, LIFE_ARMING, 0);
+        if (wants_run)
+            supervise_event(container, LIFE_START);
         break;
     case ZYGOTE_STATE_ARMED:
         lifecycle_adopt(life, LIFE_ARMED, 0);
+        adopt_armed(container);
+        if (wants_run)
+            supervise_event(container, LIFE_START);
         break;
     case ZYGOTE_STATE_STARTED:
         if (life->state != LIFE_STOPPING)
@@ -404,6 +459,8 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
 void adopt_inventory_end(struct keeper *keeper)
 {
     keeper->is_adopting = false;
+    if (keeper->listen_event)
+        event_add(keeper->listen_event, NULL);
     list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 

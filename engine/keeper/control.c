@@ -247,18 +247,6 @@ struct request {
     const json_t *json;
 };
 
-static int named(const struct request *request, struct supervised **ret, struct error *err)
-{
-    const char *name;
-
-    if (json_get_text(request->json, "name", &name, err) < 0)
-        return -1;
-    *ret = keeper_find(request->keeper, name);
-    if (!*ret)
-        return error_set(err, ERROR_NOT_FOUND, "container \"%s\" does not exist", name);
-    return 0;
-}
-
 /* A record that this keeper has not seen yet. */
 static int take_record(const struct request *request, const char *name, const char *id,
                        struct supervised **ret, struct error *err)
@@ -276,6 +264,34 @@ static int take_record(const struct request *request, const char *name, const ch
     else
         *ret = supervised_new(keeper, &record);
     container_record_release(&record);
+    return result;
+}
+
+/* Returns 0, or 1 when there is no such container. One whose client died between writing the record
+ * and asking for it is known from its record alone. */
+static int find_container(const struct request *request, const char *name, struct supervised **ret,
+                          struct error *err)
+{
+    char id[CONTAINER_ID_SIZE];
+    int result;
+
+    *ret = keeper_find(request->keeper, name);
+    if (*ret)
+        return 0;
+    result = container_name_find(request->keeper->place.state_fd, name, id, err);
+    return result != 0 ? result : take_record(request, name, id, ret, err);
+}
+
+static int named(const struct request *request, struct supervised **ret, struct error *err)
+{
+    const char *name;
+    int result;
+
+    if (json_get_text(request->json, "name", &name, err) < 0)
+        return -1;
+    result = find_container(request, name, ret, err);
+    if (result > 0)
+        return error_set(err, ERROR_NOT_FOUND, "container \"%s\" does not exist", name);
     return result;
 }
 
@@ -353,13 +369,16 @@ static int on_remove(const struct request *request, struct error *err)
 {
     struct supervised *container;
     const char *name;
+    int found;
     struct life_input kill = {
         .event = LIFE_KILL, .now_ns = clock_monotonic_ns(), .signal = SIGKILL};
 
     if (json_get_text(request->json, "name", &name, err) < 0)
         return -1;
-    container = keeper_find(request->keeper, name);
-    if (!container) {
+    found = find_container(request, name, &container, err);
+    if (found < 0)
+        return -1;
+    if (found > 0) {
         answer(request->client, request->tag, NULL);
         return 0;
     }

@@ -435,7 +435,10 @@ static int start_listening(struct keeper *keeper, struct error *err)
         return error_sys(err, errno, "listen on the keeper's socket");
     keeper->listen_event =
         event_new(keeper->base, keeper->listen_fd, EV_READ | EV_PERSIST, control_accept, keeper);
-    event_add(keeper->listen_event, NULL);
+    /* What the zygote has is learnt first: a client that asks for what exists would have it made
+     * again (adopt_inventory_end lets clients in). */
+    if (!keeper->is_adopting)
+        event_add(keeper->listen_event, NULL);
     return 0;
 }
 

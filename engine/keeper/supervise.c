@@ -428,6 +428,8 @@ static void on_armed(struct supervised *container, struct zygote_event *event)
 {
     if (event->terminal_fd >= 0)
         supervise_watch_log(container, LOG_STREAM_STDOUT, &event->terminal_fd, true);
+    if (container->is_in_inventory && container->netns_fd < 0)
+        adopt_armed(container); /* spawned by our predecessor */
     supervise_event(container, LIFE_IS_ARMED);
 }
 
