@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -102,22 +103,24 @@ static int try_connect(int dir_fd, int *ret_fd, struct error *err)
 
 /* ------------------------------------------------------------------ a keeper that is coming */
 
-/* Does the process live that a file names by "PID START_TICKS"? */
-static bool process_is_alive(int dir_fd, const char *file)
+/* The process that a file names by "PID START_TICKS"; 0 when it has ended. */
+static pid_t living_process(int dir_fd, const char *file)
 {
     cleanup_buf struct buf text = BUF_INIT;
     struct error ignored;
     unsigned long long ticks = 0;
     int pid = 0;
 
-    return fs_read_file(dir_fd, file, ALIVE_FILE_MAX, &text, &ignored) == 0 &&
-           sscanf(buf_text(&text), "%d %llu", &pid, &ticks) == 2 && pid > 0 &&
-           sys_process_start_ticks(pid) == ticks;
+    if (fs_read_file(dir_fd, file, ALIVE_FILE_MAX, &text, &ignored) < 0 ||
+        sscanf(buf_text(&text), "%d %llu", &pid, &ticks) != 2 || pid <= 0 || ticks == 0 ||
+        sys_process_start_ticks(pid) != ticks)
+        return 0;
+    return pid;
 }
 
 static bool zygote_is_alive(int dir_fd)
 {
-    return process_is_alive(dir_fd, KEEPER_ZYGOTE_FILE);
+    return living_process(dir_fd, KEEPER_ZYGOTE_FILE) > 0;
 }
 
 bool keeper_is_alive(int run_fd, const char *project)
@@ -126,7 +129,8 @@ bool keeper_is_alive(int run_fd, const char *project)
     cleanup_fd int dir_fd = openat(run_fd, arena_printf(&arena, "projects/%s", project),
                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    return dir_fd >= 0 && (process_is_alive(dir_fd, KEEPER_ALIVE_FILE) || zygote_is_alive(dir_fd));
+    return dir_fd >= 0 &&
+           (living_process(dir_fd, KEEPER_ALIVE_FILE) > 0 || zygote_is_alive(dir_fd));
 }
 
 int keeper_forget(int run_fd, const char *project, struct error *err)
@@ -142,28 +146,46 @@ int keeper_forget(int run_fd, const char *project, struct error *err)
     return result < 0 ? -1 : 0;
 }
 
-/* Connect as soon as the zygote's new keeper listens: 0; 1 when it does not come. */
-static int wait_for_restart(int dir_fd, int *ret_fd, struct error *err)
+static int open_socket_watch(int dir_fd, int *ret_fd, struct error *err)
 {
     cleanup_fd int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    int64_t deadline_ns = clock_monotonic_ns() + RESTART_WAIT_MS * NS_PER_MS;
-    struct pollfd wait = {.fd = watch, .events = POLLIN};
     char path[40]; /* "/proc/self/fd/2147483647" */
-    char events[1024];
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
     if (watch < 0 || inotify_add_watch(watch, path, IN_MOVED_TO) < 0)
         return error_sys(err, errno, "watch for the keeper's socket");
+    *ret_fd = fd_take(&watch);
+    return 0;
+}
+
+/* Connect as soon as the zygote's new keeper listens: 0; 1 when it does not come, because the
+ * zygote has ended (with nothing to watch it starts none) or takes too long. */
+static int wait_for_restart(int dir_fd, int *ret_fd, struct error *err)
+{
+    enum { WATCH_SOCKET, WATCH_ZYGOTE, WATCHES };
+    int64_t deadline_ns = clock_monotonic_ns() + RESTART_WAIT_MS * NS_PER_MS;
+    pid_t zygote = living_process(dir_fd, KEEPER_ZYGOTE_FILE);
+    cleanup_fd int zygote_fd = zygote > 0 ? pidfd_open(zygote, 0) : -1;
+    cleanup_fd int watch_fd = -1;
+    char events[1024];
+
+    if (open_socket_watch(dir_fd, &watch_fd, err) < 0)
+        return -1;
     for (;;) {
+        struct pollfd wait[WATCHES] = {{.fd = watch_fd, .events = POLLIN},
+                                       {.fd = zygote_fd, .events = POLLIN}};
         int result = try_connect(dir_fd, ret_fd, err);
         int64_t left_ns = deadline_ns - clock_monotonic_ns();
 
         if (result != 1)
             return result;
-        if (left_ns <= 0)
+        if (left_ns <= 0 || zygote_fd < 0)
             return 1;
-        if (poll(&wait, 1, (int)(left_ns / NS_PER_MS) + 1) > 0)
-            (void)fs_read(watch, events, sizeof(events)); /* any event: look again */
+        (void)poll(wait, WATCHES, (int)(left_ns / NS_PER_MS) + 1); /* a signal: look again */
+        if (wait[WATCH_SOCKET].revents)
+            (void)fs_read(watch_fd, events, sizeof(events)); /* any event: look again */
+        if (wait[WATCH_ZYGOTE].revents)
+            close(fd_take(&zygote_fd)); /* look once more */
     }
 }
 
