@@ -269,7 +269,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libyaml-dev libjansson-dev libevent-
               libnl-route-3-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libisal-dev \
               libzstd-dev libmd-dev libssl-dev
 DEPS_DEMO  := mmdebstrap debian-archive-keyring busybox-static curl ca-certificates procps iproute2 nftables
-DEPS_TEST  := clang clang-format bats git jq nftables iproute2 procps perl busybox-static
+DEPS_TEST  := clang clang-format bats git jq xz-utils zstd nftables iproute2 procps perl busybox-static
 
 DEPS_VM    := qemu-system-x86 e2fsprogs busybox-static nftables
 

@@ -138,7 +138,9 @@ int cgroup_open_events(const struct cgroup_layout *layout, const char *project, 
 int cgroup_remove(const struct cgroup_layout *layout, const char *project, const char *name,
                   struct error *err);
 
-/* Remove the project's group with .keeper in it. 1 = processes or containers are left in it. */
+/* Remove the project's group with .keeper in it, for a keeper that ends: the calling process leaves
+ * .keeper for the hierarchy's root and waits a moment for the zygote's end. 1 = processes or
+ * containers are left in it. */
 int cgroup_remove_project(const struct cgroup_layout *layout, const char *project,
                           struct error *err);
 

@@ -20,6 +20,7 @@
 
 enum {
     REMOVE_WAIT_MS = 2000,
+    KEEPER_WAIT_MS = 1000,
     FREEZE_WAIT_MS = 10000,
     KILL_ROUNDS = 1000, /* v1 without a freezer: a forking tree has to lose some time */
 };
@@ -387,6 +388,20 @@ int cgroup_remove(const struct cgroup_layout *layout, const char *project, const
     return -1;
 }
 
+/* The caller goes up to the root, the only group that may hold processes beside controllers (below
+ * a delegated group there is no such place: then .keeper stays). The zygote is ending. */
+static void leave_keeper_group(const struct cgroup_layout *layout, const char *project)
+{
+    cleanup_fd int root_fd = open(layout->v2_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int group_fd = -1;
+    struct error ignored = ERROR_INIT; /* a group that stays busy isn't removed below */
+
+    if (root_fd >= 0 &&
+        group_open(layout->v2_root, project, CGROUP_KEEPER, &group_fd, &ignored) == 0 &&
+        group_write(root_fd, "cgroup.procs", "0") == 0)
+        (void)wait_empty_fd(layout, group_fd, KEEPER_WAIT_MS, &ignored);
+}
+
 int cgroup_remove_project(const struct cgroup_layout *layout, const char *project,
                           struct error *err)
 {
@@ -395,6 +410,8 @@ int cgroup_remove_project(const struct cgroup_layout *layout, const char *projec
 
     if (group_check_name(project, "project", err) < 0)
         return -1;
+    if (layout->v2_root && layout->v2_controllers)
+        leave_keeper_group(layout, project);
     for (size_t i = 0; i < all.n; i++) {
         cleanup_buf struct buf keeper = BUF_INIT, path = BUF_INIT;
 
