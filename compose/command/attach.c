@@ -45,7 +45,18 @@ struct foreground {
     int n_signals;
     int last_signal;
     bool wants_stop;
+    bool has_more_logs; /* the last turn did not print all there is */
 };
+
+static int pump_all(struct log_stream *logs, struct error *err)
+{
+    int result;
+
+    do
+        result = log_stream_pump(logs, err);
+    while (result > 0);
+    return result;
+}
 
 /* ---- events -------------------------------------------------------------------------------------
  */
@@ -145,19 +156,20 @@ static int turn(struct foreground *foreground, struct error *err)
         .fd = foreground->session ? engine_session_fd(foreground->session) : -1, .events = POLLIN};
     polls.items[n_logs + 1] = (struct pollfd){.fd = foreground->signal_fd, .events = POLLIN};
 
-    if (poll(polls.items, polls.n, -1) < 0 && errno != EINTR)
+    if (poll(polls.items, polls.n, foreground->has_more_logs ? 0 : -1) < 0 && errno != EINTR)
         result = error_sys(err, errno, "wait for logs");
     if (result == 0 && polls.items[n_logs + 1].revents != 0)
         read_signal(foreground);
     if (result == 0)
         result = log_stream_pump(foreground->logs, err);
-    if (result == 0 && polls.items[n_logs].revents != 0) {
+    foreground->has_more_logs = result > 0;
+    if (result >= 0 && polls.items[n_logs].revents != 0) {
         result = read_session(foreground, err);
         if (result > 0)
             result = reopen_session(foreground, err);
     }
     vec_release(&polls);
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- stopping
@@ -299,7 +311,7 @@ int attach_run(struct cli_context *context, struct engine *engine, const struct 
             (void)read_session(&foreground, NULL);
     }
     if (result == 0)
-        result = log_stream_pump(foreground.logs, err);
+        result = pump_all(foreground.logs, err);
     engine_session_close(foreground.session);
     log_stream_close(foreground.logs);
     return result < 0 ? -1 : exit_code(&foreground);
@@ -336,16 +348,16 @@ int attach_logs(struct cli_context *context, struct engine *engine,
         return -1;
     for (size_t i = 0; i <= containers->n; i++)
         vec_push(&polls, (struct pollfd){.fd = -1});
-    result = log_stream_pump(logs, err);
-    while (result == 0 && options->follow) {
+    result = options->follow ? log_stream_pump(logs, err) : pump_all(logs, err);
+    while (result >= 0 && options->follow) {
         bool ended = all_ended(context, engine, containers);
 
         log_stream_polls(logs, polls.items);
         polls.items[containers->n] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-        if (!ended && poll(polls.items, polls.n, RECHECK_MS) < 0 && errno != EINTR)
+        if (!ended && poll(polls.items, polls.n, result > 0 ? 0 : RECHECK_MS) < 0 && errno != EINTR)
             result = error_sys(err, errno, "wait for logs");
-        if (result == 0)
-            result = log_stream_pump(logs, err);
+        else
+            result = ended ? pump_all(logs, err) : log_stream_pump(logs, err);
         if (ended || polls.items[containers->n].revents != 0)
             break;
     }

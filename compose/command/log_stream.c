@@ -12,7 +12,7 @@
 #include "engine/base/fs.h"
 #include "engine/cli/colour.h"
 
-enum { FLUSH_BYTES = 64 * 1024 };
+enum { FLUSH_BYTES = 64 * 1024, FLUSHES_PER_CALL = 16 };
 
 /* One log, with the line read ahead: the earliest of all goes out first. */
 struct stream_source {
@@ -147,6 +147,7 @@ static struct stream_source *earliest(struct log_stream *stream)
 int log_stream_pump(struct log_stream *stream, struct error *err)
 {
     struct stream_source *source;
+    int n_flushes = 0;
 
     for (size_t i = 0; i < stream->n_sources; i++) {
         if (fill(&stream->sources[i], err) < 0)
@@ -157,8 +158,12 @@ int log_stream_pump(struct log_stream *stream, struct error *err)
         source->has_line = false;
         if (fill(source, err) < 0)
             return -1;
-        if (stream->out.len + stream->err.len > FLUSH_BYTES && flush(stream, err) < 0)
+        if (stream->out.len + stream->err.len <= FLUSH_BYTES)
+            continue;
+        if (flush(stream, err) < 0)
             return -1;
+        if (++n_flushes == FLUSHES_PER_CALL)
+            return 1;
     }
     return flush(stream, err);
 }

@@ -18,7 +18,7 @@ int log_stream_open(struct cli_context *context, struct engine *engine,
 void log_stream_close(struct log_stream *stream);
 
 /* Print what there is: lines of all logs in order of time. stdout of containers to stdout, stderr
- * to stderr. */
+ * to stderr. Returns 1 when there is more: who floods its log must not keep us from signals. */
 int log_stream_pump(struct log_stream *stream, struct error *err);
 
 size_t log_stream_count(const struct log_stream *stream);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -220,6 +221,7 @@ static void flush_container(struct keeper *keeper, struct supervised *container)
             keeper_log("zygote: %s, continuing", err.text);
         container->has_to_forget = false;
     }
+    supervise_go_on_logging(container);
     if (container->has_news)
         control_news(container);
     container->has_news = false;
@@ -458,6 +460,7 @@ static void be_a_supervisor(void)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     cleanup_fd int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    struct rlimit files;
     struct error ignored;
 
     /* Children of a zygote that dies become ours. */
@@ -466,6 +469,11 @@ static void be_a_supervisor(void)
     (void)sigaction(SIGHUP, &ignore, NULL);
     if (oom >= 0)
         (void)fs_write_all(oom, "-999", 4, &ignored); /* without privilege: as everybody */
+    /* A container costs a dozen descriptors. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* with fewer: fewer containers */
+    }
     (void)umask(022);
     if (chdir("/") < 0)
         BUG();

@@ -160,17 +160,26 @@ static void intent_clear(struct log_intent *intent)
     barrier();
 }
 
-/* Read away what was logged. The pipe holds it: we are its only reader. */
+/* Read away what was logged. We are its only reader, unless the container, whose end can read too,
+ * takes bytes itself. In packet mode (it can set O_DIRECT) a read ends with a packet. */
 static int discard(struct log_pump *pump, int fd, size_t n, struct error *err)
 {
-    struct iovec parts[2] = {
-        {(void *)(uintptr_t)&pump->intent->first_byte, 1},
-        {pump->bytes, n - 1},
-    };
-    ssize_t done = readv(fd, parts, n > 1 ? 2 : 1);
+    uint8_t rest;
+    size_t done = 0;
 
-    if (done < 0 || (size_t)done != n)
-        return error_sys(err, done < 0 ? errno : EIO, "take %zu bytes out of a log pipe", n);
+    while (done < n) {
+        struct iovec parts[2] = {
+            {done == 0 ? (void *)(uintptr_t)&pump->intent->first_byte : &rest, 1},
+            {pump->bytes, n - done - 1},
+        };
+        ssize_t part = readv(fd, parts, n - done > 1 ? 2 : 1);
+
+        if (part < 0 && errno == EAGAIN)
+            return 0;
+        if (part <= 0)
+            return error_sys(err, part < 0 ? errno : EIO, "take %zu bytes out of a log pipe", n);
+        done += (size_t)part;
+    }
     return 0;
 }
 

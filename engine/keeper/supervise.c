@@ -20,7 +20,7 @@
 #include "engine/keeper/supervisor.h"
 #include "engine/volume/volume.h"
 
-enum { EXIT_UNKNOWN = -1, EXIT_POLLS_MAX = 500 };
+enum { EXIT_UNKNOWN = -1, EXIT_POLLS_MAX = 500, DRAIN_TURNS_MAX = 8 };
 
 static void timer_came(evutil_socket_t fd, short what, void *context)
 {
@@ -162,8 +162,18 @@ static void log_readable(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (more < 0)
         keeper_log("log of \"%s\": %s, continuing", container->name, err.text);
-    if (more > 0)
-        event_active(container->source_events[source->stream], EV_READ, 0);
+    container->has_more_log[source->stream] = more > 0;
+}
+
+/* Only between the turns of the loop: libevent runs what a callback activates in the same turn, and
+ * a container that floods its log would be all that we ever serve. */
+void supervise_go_on_logging(struct supervised *container)
+{
+    for (int i = 0; i < LOG_STREAMS; i++) {
+        if (container->has_more_log[i] && container->source_events[i])
+            event_active(container->source_events[i], EV_READ, 0);
+        container->has_more_log[i] = false;
+    }
 }
 
 static void close_source(struct supervised *container, enum log_stream stream)
@@ -207,14 +217,15 @@ void supervise_watch_log(struct supervised *container, enum log_stream stream, i
     event_active(container->source_events[stream], EV_READ, 0);
 }
 
-/* Nobody writes any more: take what is left, the last line without its end too. */
+/* Take what is left, the last line without its end too. Who was given the pipe by the container may
+ * still write: no more than a pipe holds. */
 static void drain_logs(struct supervised *container)
 {
     for (int i = 0; i < LOG_STREAMS; i++) {
         struct error err = ERROR_INIT;
         int more = container->sources[i].fd >= 0 ? 1 : 0;
 
-        while (more > 0)
+        for (int turns = 0; more > 0 && turns < DRAIN_TURNS_MAX; turns++)
             more = log_pump_run(container->keeper->pump, &container->sources[i], true, &err);
         if (more < 0)
             keeper_log("log of \"%s\": %s, continuing", container->name, err.text);

@@ -112,6 +112,7 @@ struct supervised {
     struct log_source sources[LOG_STREAMS];
     uint64_t pipe_inodes[LOG_STREAMS];
     struct event *source_events[LOG_STREAMS];
+    bool has_more_log[LOG_STREAMS]; /* its turn was over before its pipe was empty */
 
     struct event *timer; /* of the lifecycle */
     struct health health;
@@ -184,6 +185,8 @@ void supervise_ended(struct supervised *container, int exit_code);
 void supervise_failed(struct supervised *container, int exit_code, const struct error *why);
 void supervise_watch_log(struct supervised *container, enum log_stream stream, int *fd,
                          bool is_terminal);
+/* At the end of a turn of the loop: sources that had more get another one. */
+void supervise_go_on_logging(struct supervised *container);
 void supervise_close_log(struct supervised *container);
 void supervise_forget_process(struct supervised *container);
 void supervise_watch_pidfd(struct supervised *container);

@@ -86,3 +86,31 @@ END
     quiet berth stop
     twice
 }
+
+@test "who floods the log keeps nobody waiting: exec, logs -f, down" {
+    compose <<'END'
+services:
+  flood: {image: box, command: ["sh", "-c", "cat /dev/zero | tr '\\0' '\\n'"]}
+  web: {image: box, command: ["sleep", "infinity"]}
+END
+    up
+    quiet in_host timeout 10 "$BERTH" exec -T web true
+    start_berth out logs -f flood
+    wait_until test -s out
+    kill -INT "$PID"
+    wait_until ended "$PID"
+    quiet in_host timeout 20 "$BERTH" down -t 1
+}
+
+@test "a container that makes its pipe one of packets has each line logged once" {
+    printf '%s\n' '#include <fcntl.h>' '#include <stdio.h>' '#include <unistd.h>' \
+        'int main(void) { fcntl(1, F_SETFL, O_DIRECT); for (int i = 0; i < 100; i++) dprintf(1, "packet %d\n", i); pause(); }' >packets.c
+    gcc -D_GNU_SOURCE -static -o packets packets.c
+    compose <<'END'
+services:
+  web: {image: box, command: ["/packets"], volumes: ["./packets:/packets:ro"]}
+END
+    up
+    wait_until logged web 'packet 99'
+    equal "$(berth logs --no-log-prefix web)" "$(seq -f 'packet %.0f' 0 99)"
+}
