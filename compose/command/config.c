@@ -16,7 +16,7 @@ enum config_format { CONFIG_YAML, CONFIG_JSON };
 static const char *const format_choices[] = {"yaml", "json", NULL};
 
 static const struct cli_option config_flags[] = {
-    {"format", 0, CLI_CHOICE, offsetof(struct config_options, format), "FORMAT", "yaml or json",
+    {"format", 0, CLI_CHOICE, offsetof(struct config_options, format), "FORMAT", "how to print",
      format_choices},
     {"quiet", 'q', CLI_FLAG, offsetof(struct config_options, quiet), NULL, "only check the files"},
     {"services", 0, CLI_FLAG, offsetof(struct config_options, services), NULL,

@@ -19,7 +19,7 @@ static const char *const format_choices[] = {"text", "json", NULL};
 
 static const struct cli_option plan_cli_flags[] = {
     {"format", 0, CLI_CHOICE, offsetof(struct plan_flags, format), "FORMAT",
-     "text, or json: nodes with their reasons and edges", format_choices},
+     "how to print; json has nodes with reasons and edges", format_choices},
     {"detailed-exitcode", 0, CLI_FLAG, offsetof(struct plan_flags, detailed_exitcode), NULL,
      "exit with 0 if there is nothing to do, 2 if there is"},
     {"build", 0, CLI_FLAG, offsetof(struct plan_flags, build), NULL, "as for up --build"},

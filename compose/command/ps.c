@@ -26,7 +26,7 @@ static const char *const format_choices[] = {"table", "json", NULL};
 static const struct cli_option ps_flags[] = {
     {"all", 'a', CLI_FLAG, offsetof(struct ps_options, all), NULL, "show stopped containers too"},
     {"format", 0, CLI_CHOICE, offsetof(struct ps_options, format), "FORMAT",
-     "table, or json: one object per line", format_choices},
+     "how to print; json is one object per line", format_choices},
     {"quiet", 'q', CLI_FLAG, offsetof(struct ps_options, quiet), NULL, "print ids only"},
     {"services", 0, CLI_FLAG, offsetof(struct ps_options, services), NULL,
      "print names of services only"},

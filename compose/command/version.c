@@ -18,8 +18,8 @@ static const char *const format_choices[] = {"pretty", "json", NULL};
 static const struct cli_option version_flags[] = {
     {"short", 0, CLI_FLAG, offsetof(struct version_options, is_short), NULL,
      "print the number only"},
-    {"format", 'f', CLI_CHOICE, offsetof(struct version_options, format), "FORMAT",
-     "pretty or json", format_choices},
+    {"format", 'f', CLI_CHOICE, offsetof(struct version_options, format), "FORMAT", "how to print",
+     format_choices},
     CLI_OPTIONS_END,
 };
 

@@ -90,17 +90,24 @@ static void print_bash_choices(struct buf *out, const struct cli_place *place)
     }
 }
 
-/* The parts between the tables; @ stands for the program's name. */
+/* The parts between the tables; % stands for the program's name. */
 static const char bash_walk[] =
-    "_@()\n"
+    "_%_files()\n"
     "{\n"
-    "    local current=${COMP_WORDS[COMP_CWORD]} previous= path=@ word i\n"
+    "    compopt -o filenames 2>/dev/null\n"
+    "    mapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
+    "}\n\n"
+    "_%()\n"
+    "{\n"
+    "    local current=${COMP_WORDS[COMP_CWORD]} previous= path=% word i\n"
     "    local verbs flags valued paths arguments words=\n"
-    "    _@_table \"$path\"\n"
+    "    local -a given=()\n"
+    "    _%_table \"$path\"\n"
     "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "        word=${COMP_WORDS[i]}\n"
     "        [ \"$word\" = = ] && continue\n"
     "        if [ -n \"$previous\" ]; then\n"
+    "            [ \"$path\" != % ] || given+=(\"$previous\" \"$word\")\n"
     "            previous=\n"
     "            continue\n"
     "        fi\n"
@@ -108,39 +115,39 @@ static const char bash_walk[] =
     "        case \" $verbs \" in\n"
     "        *\" $word \"*)\n"
     "            path=\"$path $word\"\n"
-    "            _@_table \"$path\" ;;\n"
+    "            _%_table \"$path\" ;;\n"
     "        esac\n"
     "    done\n"
     "    [ \"$current\" = = ] && current=\n"
     "    if [ -n \"$previous\" ]; then\n"
-    "        _@_choices \"$path $previous\"\n"
-    "        [ -n \"$words\" ] || _@_choices \"@ $previous\"\n"
+    "        _%_choices \"$path $previous\"\n"
+    "        [ -n \"$words\" ] || _%_choices \"% $previous\"\n"
     "        if [ -n \"$words\" ]; then\n"
     "            COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
     "            return\n"
     "        fi\n"
-    "        case \" $paths \" in *\" $previous \"*) COMPREPLY=($(compgen -f -- \"$current\")) ;; "
-    "esac\n"
+    "        case \" $paths \" in *\" $previous \"*) _%_files \"$current\" ;; esac\n"
     "        return\n"
     "    fi\n"
     "    case $current in\n"
     "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$current\")) ;;\n"
     "    *)\n"
     "        if [ -n \"$verbs\" ]; then words=$verbs\n"
-    "        elif [ $arguments = services ]; then words=$(@ config --services 2>/dev/null)\n"
+    "        elif [ $arguments = services ]; then words=$(% \"${given[@]}\" config --services "
+    "2>/dev/null)\n"
     "        fi\n"
     "        if [ -n \"$words\" ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-    "        elif [ $arguments = files ]; then COMPREPLY=($(compgen -f -- \"$current\"))\n"
+    "        elif [ $arguments = files ]; then _%_files \"$current\"\n"
     "        fi ;;\n"
     "    esac\n"
     "}\n"
-    "complete -o filenames -F _@ @\n";
+    "complete -F _% %\n";
 
-/* Print with every @ replaced by the name. */
+/* Print with every % replaced by the name. */
 static void print_named(struct buf *out, const char *text, const char *name)
 {
     for (; *text; text++) {
-        if (*text == '@')
+        if (*text == '%')
             buf_add_text(out, name);
         else
             buf_add_char(out, *text);
@@ -153,12 +160,12 @@ void cli_print_completion_bash(struct buf *out, const struct cli_verb *root)
     const struct cli_places places = cli_places_make(&arena, root);
 
     print_named(out,
-                "# bash completion for @, printed by it from its own tables.\n\n"
-                "_@_table()\n{\n    case $1 in\n",
+                "# bash completion for %, printed by it from its own tables.\n\n"
+                "_%_table()\n{\n    case $1 in\n",
                 root->name);
     for (size_t i = 0; i < places.n; i++)
         print_bash_row(out, root, &places.items[i]);
-    print_named(out, "    esac\n}\n\n_@_choices()\n{\n    case $1 in\n", root->name);
+    print_named(out, "    esac\n}\n\n_%_choices()\n{\n    case $1 in\n", root->name);
     for (size_t i = 0; i < places.n; i++)
         print_bash_choices(out, &places.items[i]);
     buf_add_text(out, "    esac\n}\n\n");
@@ -251,9 +258,9 @@ void cli_print_completion_zsh(struct buf *out, const struct cli_verb *root)
     const struct cli_places places = cli_places_make(&arena, root);
 
     print_named(out,
-                "#compdef @\n# zsh completion for @, printed by it from its own tables.\n\n"
-                "_@_services()\n{\n    local -a services\n"
-                "    services=(${(f)\"$(@ config --services 2>/dev/null)\"})\n"
+                "#compdef %\n# zsh completion for %, printed by it from its own tables.\n\n"
+                "_%_services()\n{\n    local -a services\n"
+                "    services=(${(f)\"$(% config --services 2>/dev/null)\"})\n"
                 "    _describe service services\n}\n",
                 root->name);
     for (size_t i = 0; i < places.n; i++) {
@@ -270,7 +277,7 @@ void cli_print_completion_zsh(struct buf *out, const struct cli_verb *root)
         if (cli_is_group(place->verb))
             print_zsh_group(out, place);
         else if (wants_services(place->verb))
-            print_named(out, "        '*:service:_@_services'\n", root->name);
+            print_named(out, "        '*:service:_%_services'\n", root->name);
         else
             buf_add_text(out, "        '*:argument:_files'\n");
         buf_add_text(out, "}\n");

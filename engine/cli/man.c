@@ -3,6 +3,8 @@
 #include "engine/cli/man.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -12,49 +14,78 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/walk.h"
 
-/* Text lines: a backslash is an escape, and a dot or quote in the first column is a request. An
- * empty line between paragraphs becomes .Pp. */
+/* One character as roff takes it, whatever encoding it reads: an escape for what is special and for
+ * what is not ASCII. Returns how many bytes of the text it was. */
+static size_t print_character(struct buf *out, const char *text, bool is_minus)
+{
+    unsigned char lead = (unsigned char)text[0];
+    uint32_t point = lead & (lead >= 0xf0 ? 0x07u : lead >= 0xe0 ? 0x0fu : 0x1fu);
+    size_t n = 1;
+
+    if (lead < 0x80) {
+        if (lead == '\\')
+            buf_add_text(out, "\\e");
+        else if (lead == '-' && is_minus)
+            buf_add_text(out, "\\-"); /* a minus, not a hyphen: it gets copied and searched for */
+        else
+            buf_add_char(out, text[0]);
+        return 1;
+    }
+    for (; (text[n] & 0xc0) == 0x80; n++)
+        point = point << 6 | (text[n] & 0x3fu);
+    buf_printf(out, "\\[u%04X]", point);
+    return n;
+}
+
+/* Text lines: a dot or quote in the first column is a request. An empty line between paragraphs
+ * becomes .Pp. */
 static void print_text(struct buf *out, const char *text)
 {
-    bool is_line_start = true;
+    bool is_line_start = true, is_word_start = true;
 
-    for (; *text; text++) {
+    while (*text) {
         if (*text == '\n' && is_line_start) {
             buf_add_text(out, ".Pp\n");
+            text++;
             continue;
         }
         if (is_line_start && (*text == '.' || *text == '\''))
             buf_add_text(out, "\\&");
-        if (*text == '\\')
-            buf_add_text(out, "\\e");
-        else
-            buf_add_char(out, *text);
+        bool is_minus = is_word_start && *text == '-';
+
         is_line_start = *text == '\n';
+        is_word_start = is_minus || is_line_start || *text == ' ' || *text == '(';
+        text += print_character(out, text, is_minus);
     }
     if (!is_line_start)
         buf_add_char(out, '\n');
 }
 
+/* A summary, which begins small and has no full stop, as a sentence. */
+static void print_sentence(struct buf *out, const char *text)
+{
+    cleanup_buf struct buf sentence = BUF_INIT;
+
+    buf_printf(&sentence, "%s.", text);
+    if (*text >= 'a' && *text <= 'z')
+        sentence.data[0] = (char)(*text - 'a' + 'A');
+    print_text(out, buf_text(&sentence));
+}
+
 /* Like print_text, but every line as it stands. */
 static void print_literal(struct buf *out, const char *text)
 {
-    struct str rest = str_from(text), line;
+    bool is_line_start = true;
 
     buf_add_text(out, ".Bd -literal -offset indent\n");
-    while (rest.len) {
-        str_cut(rest, '\n', &line, &rest);
-        if (line.len && (line.data[0] == '.' || line.data[0] == '\''))
+    while (*text) {
+        if (is_line_start && (*text == '.' || *text == '\''))
             buf_add_text(out, "\\&");
-        for (size_t i = 0; i < line.len; i++) {
-            if (line.data[i] == '\\')
-                buf_add_text(out, "\\e");
-            else if (line.data[i] == '-')
-                buf_add_text(out, "\\-"); /* a minus, not a hyphen: examples get copied */
-            else
-                buf_add_char(out, line.data[i]);
-        }
-        buf_add_char(out, '\n');
+        is_line_start = *text == '\n';
+        text += print_character(out, text, true);
     }
+    if (!is_line_start)
+        buf_add_char(out, '\n');
     buf_add_text(out, ".Ed\n");
 }
 
@@ -68,24 +99,27 @@ static void print_options(struct buf *out, const struct cli_option *options)
 {
     buf_add_text(out, ".Bl -tag -width Ds\n");
     for (const struct cli_option *o = options; o && o->name; o++) {
+        cleanup_buf struct buf help = BUF_INIT;
+
         if (o->flags & CLI_OPTION_HIDDEN)
             continue;
         buf_add_text(out, ".It ");
         if (o->letter)
             buf_printf(out, "Fl %c , ", o->letter);
-        buf_printf(out, "Fl \\-%s", o->name);
+        buf_add_text(out, "Fl \\-");
+        for (const char *c = o->name; *c;)
+            c += print_character(out, c, true);
         if (o->value_name)
             buf_printf(out, " Ar %s", o->value_name);
         buf_add_char(out, '\n');
-        print_text(out, o->help);
-        if (o->kind != CLI_CHOICE)
-            continue;
-        buf_add_text(out, "One of ");
-        for (size_t i = 0; o->choices[i]; i++)
-            buf_printf(out, "%s%s", i ? ", " : "", o->choices[i]);
-        buf_add_text(out, ".\n");
+        buf_add_text(&help, o->help);
+        for (size_t i = 0; o->kind == CLI_CHOICE && o->choices[i]; i++)
+            buf_printf(&help, "%s%s", i ? ", " : " (", o->choices[i]);
+        if (o->kind == CLI_CHOICE)
+            buf_add_char(&help, ')');
+        print_text(out, buf_text(&help));
     }
-    buf_add_text(out, ".It Fl h , Fl \\-help\nPrint a summary of this page.\n.El\n");
+    buf_add_text(out, ".It Fl h , Fl \\-help\nprint a summary of this page\n.El\n");
 }
 
 static void print_commands(struct buf *out, const struct cli_place *place)
@@ -112,16 +146,21 @@ void cli_print_man(struct buf *out, const struct cli_verb *root, const struct cl
     buf_printf(out, ".Dd %s\n.Dt ", date);
     for (const char *c = place->path; *c; c++)
         buf_add_char(out, *c == ' ' ? '-' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
-    buf_add_text(out, " 1\n.Os\n.Sh NAME\n.Nm ");
+    buf_printf(out, " 1\n.Os %s\n.Sh NAME\n.Nm ", root->name);
     print_page_name(out, place->path);
-    buf_printf(out, "\n.Nd %s\n.Sh SYNOPSIS\n.Nm %s\n.Op Ar OPTIONS\n", verb->summary, place->path);
+    buf_add_text(out, "\n.Nd ");
+    print_text(out, verb->summary);
+    buf_printf(out, ".Sh SYNOPSIS\n.Nm %s\n.Op Ar OPTIONS\n", place->path);
     if (cli_is_group(verb))
         buf_add_text(out, ".Ar COMMAND\n");
     else if (verb->arguments && verb->arguments[0])
         buf_printf(out, ".Ar %s\n", verb->arguments);
 
     buf_add_text(out, ".Sh DESCRIPTION\n");
-    print_text(out, verb->description ? verb->description : verb->summary);
+    if (verb->description)
+        print_text(out, verb->description);
+    else
+        print_sentence(out, verb->summary);
     buf_add_text(out, ".Pp\nThe options are as follows:\n");
     print_options(out, verb->options);
     if (cli_is_group(verb))

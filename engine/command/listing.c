@@ -21,7 +21,7 @@ const struct cli_option listing_flags[] = {
     {"quiet", 'q', CLI_FLAG, offsetof(struct listing_options, quiet), NULL,
      "print ids or names only"},
     {"format", 0, CLI_CHOICE, offsetof(struct listing_options, format), "FORMAT",
-     "table, or json: one object per line", formats},
+     "how to print; json is one object per line", formats},
     CLI_OPTIONS_END,
 };
 

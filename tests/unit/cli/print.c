@@ -59,7 +59,8 @@ static const struct cli_verb verbs[] = {
      .heading = "Project commands",
      .summary = "create and start containers",
      .arguments = "[SERVICE...]",
-     .description = "Makes the machine look like the file.\n\nSecond paragraph with a \\ in it.",
+     .description = "Makes the machine look like the file.\n\nSecond paragraph with a \\ in it.\n"
+                    "Without --detach, or -d: the caf\xc3\xa9's log-in \xe2\x80\xa6",
      .examples = "berth up -d\n.hidden line",
      .options = up_flags,
      .options_size = sizeof(struct options),
@@ -86,6 +87,7 @@ TEST(help_of_a_verb_is_complete_and_wrapped)
                                "Makes the machine look like the file.\n"
                                "\n"
                                "Second paragraph with a \\ in it.\n"
+                               "Without --detach, or -d: the caf\xc3\xa9's log-in \xe2\x80\xa6\n"
                                "\n"
                                "Options:\n"
                                "  -d, --detach       return as soon as everything runs, and\n"
@@ -192,9 +194,21 @@ TEST(man_pages_escape_what_would_be_a_request)
     CHECK_CONTAINS(buf_text(&out), ".Dt BERTH-UP 1\n");
     CHECK_CONTAINS(buf_text(&out), ".Nm berth-up\n.Nd create and start containers\n");
     CHECK_CONTAINS(buf_text(&out),
-                   "look like the file.\n.Pp\nSecond paragraph with a \\e in it.\n");
+                   "look like the file.\n.Pp\nSecond paragraph with a \\e in it.\n"
+                   "Without \\-\\-detach, or \\-d: the caf\\[u00E9]'s log-in \\[u2026]\n");
     CHECK_CONTAINS(buf_text(&out), ".It Fl d , Fl \\-detach\n");
     CHECK_CONTAINS(buf_text(&out), "berth up \\-d\n\\&.hidden line\n");
+}
+
+TEST(man_pages_without_a_description_have_the_summary_as_a_sentence)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct cli_places places = cli_places_make(&arena, &root);
+    cleanup_buf struct buf out = BUF_INIT;
+
+    cli_print_man(&out, &root, &places.items[3], "November 21, 2026");
+    CHECK_CONTAINS(buf_text(&out), ".Nd list images\n");
+    CHECK_CONTAINS(buf_text(&out), ".Sh DESCRIPTION\nList images.\n");
 }
 
 TEST(man_pages_are_written_one_per_verb)
