@@ -76,10 +76,11 @@ struct progress *progress_new(int fd, enum progress_mode mode, bool use_colour)
     return progress;
 }
 
-/* Names and texts come from outside too: no control characters on a terminal. */
+/* Names and texts come from outside too: no control characters on a terminal. One line has room for
+ * the first line of an error. */
 static char *clean_copy(const char *text)
 {
-    char *copy = x_strdup(text);
+    char *copy = x_strndup(text, strcspn(text, "\n"));
 
     text_clean(copy, "");
     return copy;

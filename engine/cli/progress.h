@@ -32,8 +32,9 @@ enum progress_state {
 struct progress *progress_new(int fd, enum progress_mode mode, bool use_colour);
 
 /* @subject: "container shop-web-1"; lines keep the order of first appearance. @text: "starting",
- * "started", "pulling 3.1MiB/12MiB"; or NULL. A pipe gets a line when the state changes, or the
- * text of a state that lasts is another word than before (numbers may run on quietly). */
+ * "started", "pulling 3.1MiB/12MiB"; or NULL; up to its first newline. A pipe gets a line when the
+ * state changes, or the text of a state that lasts is another word than before (numbers may run on
+ * quietly). */
 void progress_update(struct progress *progress, const char *subject, enum progress_state state,
                      const char *text);
 

@@ -42,7 +42,8 @@ static int show_event(struct progress *progress, const char *subject, const stru
         printf("%s\n", event->text);
         return 0;
     case JOB_FAILED:
-        progress_update(progress, subject, PROGRESS_ERROR, event->error->text);
+        /* the caller tells why, once and whole */
+        progress_update(progress, subject, PROGRESS_ERROR, "failed");
         if (err)
             *err = *event->error;
         return -1;

@@ -155,3 +155,23 @@ END
     [ "$(id_of web)" != "$before" ]
     equal "$(berth exec -T web sh -c 'echo $V')" 2
 }
+
+@test "the error of a failed image build is told once, whole" {
+    printf 'FROM scratch\nCOPY nothing /x\n' >Dockerfile
+    run -1 berth image build -t x .
+    equal "$(grep -c 'not found in the build context' <<<"$output")" 1
+    matches "$output" '^Image build: failed$'
+    matches "$output" '^    COPY nothing /x$'
+    lacks "$output" '\?'
+}
+
+@test "a project's failed build shows the first line of the error beside the image" {
+    printf 'FROM scratch\nCOPY nothing /x\n' >Dockerfile
+    compose <<'END'
+services: {web: {build: .}}
+END
+    run -1 berth build
+    matches "$output" '^Image .*: Dockerfile:2: "nothing" not found in the build context$'
+    matches "$output" '^    COPY nothing /x$'
+    lacks "$output" '\?'
+}
