@@ -296,11 +296,25 @@ deps-vm:  ## install what is missing for make check-vm (root)
 deps-fuzz: deps  ## install what is missing for make fuzz (root)
 	$(call install_packages,libclang-rt-$(shell clang -dumpversion 2>/dev/null | cut -d. -f1)-dev)
 
-install: all  ## install the programs below $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/berth
-	$(if $(MAIN_SOURCE),install -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth)
-	$(if $(WORKER_SOURCE),install -m 755 $(B)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth/berth-worker)
-	# later: man pages and completions, printed by `berth internal print-man DIR`
+# berth finds its worker from where it lies itself: ../libexec/berth. So a PREFIX can be moved as a whole.
+LIBEXECDIR := $(PREFIX)/libexec/berth
+MANDIR     := $(PREFIX)/share/man/man1
+BASHDIR    := $(PREFIX)/share/bash-completion/completions
+ZSHDIR     := $(PREFIX)/share/zsh/site-functions
+
+install: all  ## install programs, man pages and completions below $(DESTDIR)$(PREFIX)
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR))
+	install -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth
+	install -m 755 $(B)/berth-worker $(DESTDIR)$(LIBEXECDIR)/berth-worker
+	$(B)/berth internal print-man $(DESTDIR)$(MANDIR)
+	$(B)/berth internal completion bash > $(DESTDIR)$(BASHDIR)/berth
+	$(B)/berth internal completion zsh > $(DESTDIR)$(ZSHDIR)/_berth
+	chmod 644 $(DESTDIR)$(MANDIR)/berth*.1 $(DESTDIR)$(BASHDIR)/berth $(DESTDIR)$(ZSHDIR)/_berth
+
+uninstall:  ## remove what install put below $(DESTDIR)$(PREFIX); not what berth keeps in /var/lib/berth
+	rm -f $(DESTDIR)$(PREFIX)/bin/berth $(DESTDIR)$(LIBEXECDIR)/berth-worker $(DESTDIR)$(MANDIR)/berth.1 \
+	    $(DESTDIR)$(MANDIR)/berth-*.1 $(DESTDIR)$(BASHDIR)/berth $(DESTDIR)$(ZSHDIR)/_berth
+	[ ! -d $(DESTDIR)$(LIBEXECDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(LIBEXECDIR)
 
 clean:  ## remove everything that was built
 	rm -rf build
@@ -310,4 +324,4 @@ help:  ## this list
 
 FORCE:
 .PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-layers \
-        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install clean format help
+        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help

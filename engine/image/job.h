@@ -33,8 +33,8 @@ struct job_options {
     size_t n_extra_fds;
 };
 
-/* berth-worker is looked for beside the running program, then in the compiled-in libexec directory.
- * ERROR_NOT_FOUND names both. */
+/* berth-worker is looked for beside the running program (a build), then in ../libexec/berth from
+ * there (an installation, wherever it was moved). ERROR_NOT_FOUND names both. */
 int job_start(const struct job_options *options, struct job **ret, struct error *err);
 int job_fd(const struct job *job); /* readable when job_read has something, also at the end */
 /* 0 and one event, or 1 when there is none now. After JOB_DONE or JOB_FAILED nothing follows.
