@@ -57,9 +57,14 @@ struct log_intent {
     volatile uint32_t n_bytes; /* 0 = no intent */
 };
 
+/* A keeper writes to the first that is free, so that it does not overwrite what its predecessor
+ * left before it has come to that container. */
+enum { INTENTS = 8 };
+
 struct log_pump {
     int scratch[2];
-    struct log_intent *intent;
+    struct log_intent *intents; /* shared: INTENTS of them */
+    struct log_intent *intent;  /* ours */
     char *bytes;
     struct buf batch;
 };
@@ -76,13 +81,26 @@ static int intent_map(int run_dir_fd, struct log_intent **ret, struct error *err
         openat(run_dir_fd, "log-intent", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     void *page;
 
-    if (fd < 0 || ftruncate(fd, sizeof(struct log_intent)) < 0)
+    if (fd < 0 || ftruncate(fd, INTENTS * sizeof(struct log_intent)) < 0)
         return error_sys(err, errno, "open \"log-intent\"");
-    page = mmap(NULL, sizeof(struct log_intent), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    page =
+        mmap(NULL, INTENTS * sizeof(struct log_intent), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (page == MAP_FAILED)
         return error_sys(err, errno, "map \"log-intent\"");
     *ret = page;
     return 0;
+}
+
+/* With all taken (keepers killed one after the other before they could recover) the last is lost.
+ */
+static struct log_intent *intent_free(struct log_intent *intents)
+{
+    for (int i = 0; i < INTENTS - 1; i++) {
+        if (intents[i].n_bytes == 0)
+            return &intents[i];
+    }
+    intents[INTENTS - 1].n_bytes = 0;
+    return &intents[INTENTS - 1];
 }
 
 int log_pump_new(int run_dir_fd, struct log_pump **ret, struct error *err)
@@ -91,8 +109,9 @@ int log_pump_new(int run_dir_fd, struct log_pump **ret, struct error *err)
 
     pump->scratch[0] = pump->scratch[1] = -1;
     buf_init(&pump->batch, PUMP_BATCH_BYTES);
-    if (intent_map(run_dir_fd, &pump->intent, err) < 0)
+    if (intent_map(run_dir_fd, &pump->intents, err) < 0)
         goto fail;
+    pump->intent = intent_free(pump->intents);
     if (pipe2(pump->scratch, O_CLOEXEC | O_NONBLOCK) < 0) {
         error_sys(err, errno, "make a pipe");
         goto fail;
@@ -110,8 +129,8 @@ void log_pump_free(struct log_pump *pump)
 {
     if (!pump)
         return;
-    if (pump->intent)
-        munmap(pump->intent, sizeof(*pump->intent));
+    if (pump->intents)
+        munmap(pump->intents, INTENTS * sizeof(*pump->intents));
     for (int i = 0; i < 2; i++) {
         if (pump->scratch[i] >= 0)
             close(pump->scratch[i]);
@@ -162,14 +181,15 @@ static void intent_clear(struct log_intent *intent)
 
 /* Read away what was logged. We are its only reader, unless the container, whose end can read too,
  * takes bytes itself. In packet mode (it can set O_DIRECT) a read ends with a packet. */
-static int discard(struct log_pump *pump, int fd, size_t n, struct error *err)
+static int discard(struct log_pump *pump, struct log_intent *intent, int fd, size_t n,
+                   struct error *err)
 {
     uint8_t rest;
     size_t done = 0;
 
     while (done < n) {
         struct iovec parts[2] = {
-            {done == 0 ? (void *)(uintptr_t)&pump->intent->first_byte : &rest, 1},
+            {done == 0 ? (void *)(uintptr_t)&intent->first_byte : &rest, 1},
             {pump->bytes, n - done - 1},
         };
         ssize_t part = readv(fd, parts, n - done > 1 ? 2 : 1);
@@ -190,14 +210,12 @@ static bool intent_is_for(const struct log_intent *intent, const struct log_sour
            strncmp(intent->id, source->id, sizeof(intent->id)) == 0;
 }
 
-int log_pump_recover(struct log_pump *pump, const struct log_source *source, struct error *err)
+static int recover(struct log_pump *pump, struct log_intent *intent,
+                   const struct log_source *source, struct error *err)
 {
-    struct log_intent *intent = pump->intent;
     int64_t end = intent->log_offset + intent->batch_bytes;
     int result = 0;
 
-    if (!intent_is_for(intent, source))
-        return 0;
     pump_need_memory(pump);
     if (source->file->size < end) {
         if (source->file->size > intent->log_offset) {
@@ -206,10 +224,22 @@ int log_pump_recover(struct log_pump *pump, const struct log_source *source, str
             source->file->size = intent->log_offset;
         }
     } else if (intent->first_byte == intent->inverted) {
-        result = discard(pump, source->fd, intent->n_bytes, err);
+        result = discard(pump, intent, source->fd, intent->n_bytes, err);
     }
     intent_clear(intent);
     return result;
+}
+
+int log_pump_recover(struct log_pump *pump, const struct log_source *source, struct error *err)
+{
+    for (int i = 0; i < INTENTS; i++) {
+        struct log_intent *intent = &pump->intents[i];
+
+        if (intent != pump->intent && intent_is_for(intent, source) &&
+            recover(pump, intent, source, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ------------------------------------------------------------------ pumping */
@@ -281,7 +311,7 @@ static ssize_t pump_batch(struct log_pump *pump, const struct log_source *source
     intent_set(pump->intent, source, pump->bytes[0], used, pump->batch.len);
     if (log_append(source->file, pump->batch.data, pump->batch.len, &why) < 0)
         drop_batch(source->file, &why);
-    if (discard(pump, source->fd, used, err) < 0)
+    if (discard(pump, pump->intent, source->fd, used, err) < 0)
         return -1;
     intent_clear(pump->intent);
     return (ssize_t)used;

@@ -191,6 +191,8 @@ static void end_everything(void)
     world_await_end(zygote);
     show_keeper_log(world);
     engine_close(world->engine);
+    arena_release(&world->arena);
+    free(world);
 }
 
 /* Bridges, rules and ports of a test are nobody else's business. */
@@ -378,7 +380,7 @@ const char *world_log(struct world *world, const char *name)
     struct container_info info = world_info(world, name);
     struct engine_log *log;
     struct log_line line;
-    struct buf text = BUF_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
     struct error err = ERROR_INIT;
 
     CHECK_OK(engine_log_open(world->engine, info.id, &options, &log, &err), &err);

@@ -180,7 +180,7 @@ TEST(an_intent_whose_batch_is_in_the_log_takes_the_bytes_away)
     struct error err = ERROR_INIT;
     struct buf before = BUF_INIT;
     struct {
-        unsigned char bytes[200];
+        unsigned char bytes[1024];
     } page = {{0}};
     int fd;
 
