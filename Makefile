@@ -115,7 +115,7 @@ INTEGRATION_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out %_world.c,$(sort $(wi
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_PROGRAMS)
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
-PROVE     := LC_ALL=C.UTF-8 prove --exec tests/run-one
+PROVE     := LC_ALL=C.UTF-8 prove --failures --comments --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
 all: $(PROGRAMS) $(ALL_ARCHIVES)  ## build the programs (MODE=release|debug|asan|cov, CC=gcc|clang)

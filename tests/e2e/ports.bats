@@ -3,7 +3,7 @@
 
 load lib
 
-ask() { nc -w 3 "$1" "$2" </dev/null; }
+ask() { busybox nc -w 3 "$1" "$2" </dev/null; }
 ask_host() { in_host busybox nc -w 3 "$1" "$2" </dev/null; }
 ask_outside() { in_outside busybox nc -w 3 "$1" "$2" </dev/null; }
 hears() { [ "$("$@")" = hello ]; }
