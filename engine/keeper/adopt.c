@@ -182,6 +182,7 @@ static void adopt_endpoints(struct supervised *container, const struct container
 
     if (container->n_endpoints > 0 || spec->n_networks == 0 || container->netns_fd < 0)
         return;
+    free(container->endpoints);
     container->endpoints = x_alloc_array(spec->n_networks, sizeof(*container->endpoints));
     container->n_endpoints = spec->n_networks;
     for (size_t i = 0; i < spec->n_networks; i++) {
@@ -455,7 +456,24 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
     supervise_changed(container);
 }
 
-/* Whoever the zygote does not know has ended and was forgotten, or is nobody's. */
+/* The zygote doesn't know it: a child of a zygote before this one, or it has ended and was
+ * forgotten, or nobody's. */
+static void adopt_unknown(struct supervised *container)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct keeper *keeper = container->keeper;
+    struct container_state state;
+    struct error err = ERROR_INIT;
+
+    if (container_state_read(keeper->place.state_fd, &arena, container->id, &state, &err) == 0 &&
+        strcmp(state.boot_id, keeper->boot_id) == 0 && state.pid > 0)
+        adopt_orphan(container, &state);
+    else if (container->life.state == LIFE_ARMED)
+        lifecycle_adopt(&container->life, LIFE_CREATED, 0);
+    else
+        supervise_ended(container, -1);
+}
+
 void adopt_inventory_end(struct keeper *keeper)
 {
     keeper->is_adopting = false;
@@ -464,12 +482,8 @@ void adopt_inventory_end(struct keeper *keeper)
     list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 
-        if (container->is_in_inventory || !lifecycle_has_process(&container->life))
-            continue;
-        if (container->life.state == LIFE_ARMED)
-            lifecycle_adopt(&container->life, LIFE_CREATED, 0);
-        else
-            supervise_ended(container, -1);
+        if (!container->is_in_inventory && lifecycle_has_process(&container->life))
+            adopt_unknown(container);
     }
 }
 

@@ -84,7 +84,8 @@ int attach_networks(struct supervised *container, const struct container_record 
         return 0;
     if (netns_new(&container->netns_fd, err) < 0)
         return -1;
-    if (!container->endpoints && record->spec->n_networks) {
+    if (container->n_endpoints == 0 && record->spec->n_networks > 0) {
+        free(container->endpoints);
         container->endpoints =
             x_alloc_array(record->spec->n_networks, sizeof(*container->endpoints));
         container->n_endpoints = record->spec->n_networks;

@@ -144,9 +144,13 @@ bool zygote_restart_keeper(struct zygote_state_table *zygote)
 {
     int64_t now = zygote_now_ns();
 
-    if (slots_are_empty(zygote) || zygote->is_retired || zygote->keeper_argc == 0)
+    bool is_too_soon = now - zygote->keeper_started_ns < restart_interval_ns;
+
+    /* With nothing of ours there may still be containers of a zygote before us: one keeper is
+     * tried, and ends by itself if nobody needs it. */
+    if (zygote->is_retired || zygote->keeper_argc == 0 || (slots_are_empty(zygote) && is_too_soon))
         end_process(0);
-    if (now - zygote->keeper_started_ns < restart_interval_ns)
+    if (is_too_soon)
         return false;
     zygote->keeper_started_ns = now;
     if (start_keeper(zygote) < 0)
