@@ -114,6 +114,7 @@ SEED_TESTS     := $(FUZZ_SOURCES:%.c=$(B)/%)
 INTEGRATION_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out %_world.c,$(sort $(wildcard tests/integration/*.c))))
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_PROGRAMS)
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
+CRASH_TESTS       := $(sort $(wildcard tests/crash/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
 PROVE     := LC_ALL=C.UTF-8 prove --failures --comments --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
@@ -179,13 +180,13 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 # ---- checks --------------------------------------------------------------------------------------
 
 # What `make check` and `make demo` need is installed before make looks for libraries: hence a second make.
-check:  ## everything: unit golden property integration e2e layers headers format
+check:  ## everything: unit golden property integration e2e crash layers headers format
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory check-all
 
 check-all: all $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)
 	@BUILD=$(B) $(PROVE) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS) \
-	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CHECK_SCRIPTS)
+	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CRASH_TESTS) $(CHECK_SCRIPTS)
 
 check-unit: $(UNIT_TESTS) $(SEED_TESTS)  ## unit tests and the seeds of the fuzzers; no root needed
 	@$(if $(UNIT_TESTS),BUILD=$(B) $(PROVE_DEV) $(UNIT_TESTS) $(SEED_TESTS),echo "no unit tests yet")
@@ -204,6 +205,9 @@ check-integration: all $(INTEGRATION_PROGRAMS)  ## the engine against this kerne
 
 check-e2e: all  ## berth as its users type it; root
 	@$(if $(E2E_TESTS),BUILD=$(B) $(PROVE_DEV) $(E2E_TESTS),echo "no end-to-end tests yet")
+
+check-crash: all  ## kill -9 of CLI, keeper and zygote at random moments (CRASH_ROUNDS=3 each; SEED= replays); root
+	@BUILD=$(B) $(PROVE_DEV) $(CRASH_TESTS)
 
 check-vm: deps-vm all  ## on Debian's kernel 6.1 with pure cgroup v2, in an emulated machine; root
 	@tests/vm/cgroup2
@@ -323,5 +327,5 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-layers \
+.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers \
         check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help
