@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 enum {
     CONNECTIONS_MAX = 4096, /* per port */
+    MOVES_PER_WAKEUP = 16,  /* 1 MiB: two that keep up with us are not all that we serve */
     SPLICE_BYTES = 65536,   /* the default size of a pipe */
     DATAGRAM_BYTES = 65535,
     DATAGRAMS_PER_WAKEUP = 64,
@@ -65,6 +67,15 @@ struct link {
     struct sockaddr_in6 client; /* UDP */
     struct event *target_event; /* UDP: answers, or idle */
 };
+
+/* Clients from anywhere take no more than half of the descriptors: supervising needs the others.
+ * (The kernel gives the lowest number that is free.) */
+static bool is_crowded(int newest_fd)
+{
+    struct rlimit files;
+
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && (rlim_t)newest_fd >= files.rlim_cur / 2;
+}
 
 static void event_drop(struct event **event)
 {
@@ -106,10 +117,10 @@ static struct link *link_new(struct proxy *proxy)
 
 /* TCP. */
 
-/* Move what can be moved. Returns false when the connection is broken. */
+/* Move what can be moved in a turn. Returns false when the connection is broken. */
 static bool flow_move(struct flow *flow)
 {
-    for (;;) {
+    for (int i = 0; i < MOVES_PER_WAKEUP; i++) {
         bool moved = false;
 
         if (!flow->is_read_ended && flow->in_pipe < SPLICE_BYTES) {
@@ -139,8 +150,9 @@ static bool flow_move(struct flow *flow)
             (void)shutdown(flow->to_fd, SHUT_WR); /* a broken one shows in the other direction */
         }
         if (!moved)
-            return true;
+            break;
     }
+    return true;
 }
 
 /* Wait for what is missing: room on one side, or bytes on the other. */
@@ -231,7 +243,7 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
 
         if (client_fd < 0)
             return;
-        if (proxy->n_links >= CONNECTIONS_MAX)
+        if (proxy->n_links >= CONNECTIONS_MAX || is_crowded(client_fd))
             close(client_fd);
         else
             start_connection(proxy, client_fd);
@@ -277,7 +289,7 @@ static struct link *find_client(struct proxy *proxy, const struct sockaddr_in6 *
     link = link_new(proxy);
     link->client = *client;
     link->target_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (link->target_fd >= 0 &&
+    if (link->target_fd >= 0 && !is_crowded(link->target_fd) &&
         connect(link->target_fd, (struct sockaddr *)&proxy->target, sizeof(proxy->target)) == 0)
         link->target_event =
             event_new(proxy->base, link->target_fd, EV_READ | EV_PERSIST, on_answer, link);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -210,6 +211,28 @@ TEST(the_proxy_relays_udp_to_each_client)
         run_until_readable(&relay, clients[i]);
         CHECK_INT(recv(clients[i], bytes, sizeof(bytes), 0), i + 1);
     }
+    proxy_free(relay.proxy);
+    event_base_free(relay.base);
+}
+
+TEST(clients_of_the_proxy_leave_descriptors_to_others)
+{
+    enum { CLIENTS = 30, FILES = 100 };
+    const struct rlimit files = {FILES, FILES};
+    struct relay relay;
+    int fd;
+
+    relay_start(&relay, PORT_TCP);
+    for (int i = 0; i < CLIENTS; i++) {
+        fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        CHECK(connect(fd, (struct sockaddr *)&relay.address, sizeof(relay.address)) == 0 ||
+              errno == EINPROGRESS);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK(event_base_loop(relay.base, EVLOOP_NONBLOCK) >= 0);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(fd > CLIENTS && fd < FILES - CLIENTS);
     proxy_free(relay.proxy);
     event_base_free(relay.base);
 }
