@@ -1,6 +1,7 @@
 /* berth: finds the verb in the tables and calls it. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,14 +58,28 @@ static struct pairs read_environment(struct arena *arena)
     return pairs;
 }
 
+/* A standard descriptor that the caller has closed would be the next file we open: the state
+ * directory, which `exec` would hand to a container as its stdin. */
+static int need_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) /* not O_CLOEXEC: like all */
+            return -1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static char version_word[] = "version";
     struct cli_context context = {0};
     struct app app = {.arena = ARENA_INIT};
     char *cwd;
-    int code = engine_internal_main(argc, argv);
+    int code;
 
+    if (need_standard_fds() < 0)
+        return 1;
+    code = engine_internal_main(argc, argv);
     if (code >= 0)
         return code;
     if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0))

@@ -95,3 +95,8 @@ END
     state_is web running
     berth exec -T web true
 }
+
+@test "a closed standard descriptor is /dev/null in the container, not a directory of the host" {
+    equal "$(berth exec -T web readlink /proc/self/fd/0 <&-)" /dev/null
+    equal "$(berth exec -T web readlink /proc/self/fd/2 2>&-)" /dev/null
+}
