@@ -20,7 +20,13 @@
 #include "engine/engine_internal.h"
 #include "engine/keeper/protocol.h"
 
-enum { RELAY_BYTES = 8 << 10, EXEC_TAG = 1, EXIT_NOT_EXECUTABLE = 126, EXIT_NO_COMMAND = 127 };
+enum {
+    RELAY_BYTES = 8 << 10,
+    EXEC_TAG = 1,
+    EXIT_NOT_EXECUTABLE = 126,
+    EXIT_NO_COMMAND = 127,
+    EXIT_OF_SIGNAL = 128
+};
 
 struct relay {
     const struct exec_request *request;
@@ -72,10 +78,14 @@ static void on_signal(struct relay *relay)
 
     if (fs_read(relay->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    if (info.ssi_signo == SIGWINCH)
+    if (info.ssi_signo == SIGWINCH) {
         pass_window_size(relay);
-    else if (relay->pidfd >= 0)
+    } else if (relay->pidfd >= 0) {
         (void)pidfd_send_signal(relay->pidfd, (int)info.ssi_signo, NULL, 0); /* gone: it ends */
+    } else { /* not started, and perhaps never: it is for us after all */
+        relay->is_over = true;
+        relay->exit_code = EXIT_OF_SIGNAL + (int)info.ssi_signo;
+    }
 }
 
 /* Copy what is there. false at the end. */

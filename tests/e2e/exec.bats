@@ -100,3 +100,15 @@ END
     equal "$(berth exec -T web readlink /proc/self/fd/0 <&-)" /dev/null
     equal "$(berth exec -T web readlink /proc/self/fd/2 2>&-)" /dev/null
 }
+
+@test "Ctrl-C ends exec also before the command has begun" {
+    local zygote
+    zygote=$(pgrep -fx "berth zygote $(basename "$PWD")")
+    kill -STOP "$zygote"
+    start_berth out exec -T web true
+    wait_until awk '$1 == "SigBlk:" { exit $2 ~ /^0*$/ }' "/proc/$PID/status"
+    kill -INT "$PID"
+    wait_until ended "$PID" || { kill -CONT "$zygote"; false; }
+    kill -CONT "$zygote"
+    berth exec -T web true
+}
