@@ -34,9 +34,13 @@ struct exec {
 int exec_start(const struct exec_options *options, struct exec **ret, struct error *err)
 {
     struct keeper *keeper = options->container->keeper;
-    struct exec *exec = x_alloc(sizeof(*exec));
+    struct exec *exec;
     char digits[EXEC_ID_DIGITS + 1];
 
+    /* The last one may have been killed. */
+    if (keeper_zygote_need(keeper, err) < 0)
+        return -1;
+    exec = x_alloc(sizeof(*exec));
     random_hex(digits, EXEC_ID_DIGITS);
     (void)snprintf(exec->id, sizeof(exec->id), "exec-%s", digits);
     exec->keeper = keeper;

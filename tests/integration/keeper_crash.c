@@ -112,6 +112,31 @@ TEST(a_killed_zygote_loses_no_line_and_no_exit_code)
     CHECK_INT(world_info(world, other.name).status, CONTAINER_RUNNING);
 }
 
+TEST(exec_and_health_checks_go_on_without_the_first_zygote)
+{
+    struct world *world = world_open();
+    struct container_spec spec = world_spec(world, "one", NULL);
+    const char *test[] = {"CMD", "test", "!", "-e", "/sick"};
+    const char *argv[] = {"touch", "/sick"};
+    struct exec_request request = {
+        .argv = {argv, 2}, .stdin_fd = -1, .stdout_fd = 2, .stderr_fd = 2};
+    struct error err = ERROR_INIT;
+    int code = -1;
+
+    spec.health = (struct health_spec){
+        .is_set = true, .test = {test, 5}, .interval_ns = 50 * NS_PER_MS, .retries = 2};
+    world_run(world, &spec);
+    (void)world_wait_health(world, spec.name, HEALTH_HEALTHY);
+    kill_and_wait(world_zygote_pid(world));
+    request.container = spec.name;
+    CHECK_OK(engine_exec(world->engine, world->project, &request, &code, &err), &err);
+    CHECK_INT(code, 0);
+    (void)world_wait_health(world, spec.name, HEALTH_UNHEALTHY);
+    argv[0] = "rm";
+    CHECK_OK(engine_exec(world->engine, world->project, &request, &code, &err), &err);
+    (void)world_wait_health(world, spec.name, HEALTH_HEALTHY);
+}
+
 TEST(keeper_and_zygote_killed_lose_no_line_and_no_exit_code)
 {
     struct world *world = world_open();

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,65 @@ TEST(a_published_port_is_reached_until_the_container_stops)
     CHECK_INT(world_info(world, spec.name).n_ports, 0);
     CHECK_TEXT(ask(world, info.ports[0].host_port), "");
     world_do(world, WORLD_REMOVE, &spec);
+    network_end(world, network);
+}
+
+static int ping(struct world *world, const struct container_spec *from, const char *name)
+{
+    const char *argv[] = {"ping", "-c", "1", "-W", "2", name};
+    struct exec_request request = {.container = from->name,
+                                   .argv = {argv, 6},
+                                   .stdin_fd = -1,
+                                   .stdout_fd = -1,
+                                   .stderr_fd = -1};
+    struct error err = ERROR_INIT;
+    int code = -1;
+
+    CHECK_OK(engine_exec(world->engine, world->project, &request, &code, &err), &err);
+    return code;
+}
+
+TEST(names_and_ports_work_on_under_the_next_keeper)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec server =
+        networked(world, network, "server", "while :; do echo hello | nc -l -p 80; done");
+    struct container_spec client = networked(world, network, "client", NULL);
+    struct port_spec port = {.container_port = 80, .protocol = "tcp"};
+    struct container_info before, after;
+    int tries = 0;
+
+    server.ports = &port;
+    server.n_ports = 1;
+    world_run(world, &server);
+    world_run(world, &client);
+    CHECK_INT(ping(world, &client, "server"), 0);
+    before = world_info(world, server.name);
+    for (int both = 0; both < 2; both++) {
+        pid_t keeper = world_keeper_pid(world), zygote = world_zygote_pid(world);
+
+        if (both) {
+            CHECK(kill(keeper, SIGSTOP) == 0 && kill(zygote, SIGKILL) == 0);
+            world_await_end(zygote);
+        }
+        CHECK(kill(keeper, SIGKILL) == 0);
+        world_await_end(keeper);
+        world_reconnect(world);
+        CHECK_INT(ping(world, &client, "server"), 0);
+        CHECK(ping(world, &client, "nobody") != 0);
+        after = world_info(world, server.name);
+        CHECK_INT(after.pid, before.pid);
+        CHECK_INT(after.n_ports, 1);
+        CHECK_INT(after.ports[0].host_port, before.ports[0].host_port);
+        while (strcmp(ask(world, after.ports[0].host_port), "hello\n") != 0 && ++tries < 200)
+            usleep(10000);
+        CHECK(tries < 200);
+    }
+    world_do(world, WORLD_STOP, &server);
+    CHECK(ping(world, &client, "server") != 0);
+    world_do(world, WORLD_REMOVE, &client);
+    world_do(world, WORLD_REMOVE, &server);
     network_end(world, network);
 }
 
