@@ -16,6 +16,8 @@
 #include "engine/keeper/supervisor.h"
 
 /* While a container starts: how often its listening sockets are looked at. */
+enum { PIPE_BYTES = 64 << 10 };
+
 static const int64_t SOCKET_TICK_NS = 5 * NS_PER_MS;
 
 struct probe {
@@ -50,12 +52,15 @@ static void schedule(struct probe *probe)
 
 /* ------------------------------------------------------------------ output */
 
+/* At most what a pipe holds: a probe that floods us is not all that we serve. */
 static void read_output(struct probe *probe)
 {
     char chunk[HEALTH_OUTPUT_MAX];
+    size_t total = 0;
     ssize_t n;
 
-    while ((n = fs_read(probe->read_fd, chunk, sizeof(chunk))) > 0) {
+    while (total < PIPE_BYTES && (n = fs_read(probe->read_fd, chunk, sizeof(chunk))) > 0) {
+        total += (size_t)n;
         buf_add(&probe->output, chunk, (size_t)n);
         if (probe->output.len > HEALTH_OUTPUT_MAX)
             buf_consume(&probe->output, probe->output.len - HEALTH_OUTPUT_MAX);

@@ -114,3 +114,16 @@ END
     wait_until logged web 'packet 99'
     equal "$(berth logs --no-log-prefix web)" "$(seq -f 'packet %.0f' 0 99)"
 }
+
+@test "a health check that floods its output keeps nobody waiting" {
+    compose <<'END'
+services:
+  web:
+    image: box
+    command: ["sleep", "infinity"]
+    healthcheck: {test: ["CMD-SHELL", "dd if=/dev/zero bs=1M & dd if=/dev/zero bs=1M"], timeout: 60s, interval: 1s}
+END
+    up
+    quiet in_host timeout 10 "$BERTH" exec -T web true
+    quiet in_host timeout 20 "$BERTH" down -t 1
+}
