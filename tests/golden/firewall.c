@@ -13,7 +13,7 @@
 
 static void check_golden(const char *file, const struct buf *got)
 {
-    struct buf want = BUF_INIT;
+    cleanup_buf struct buf want = BUF_INIT;
     struct error err = ERROR_INIT;
     int dir_fd = open("tests/golden/firewall", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -26,7 +26,7 @@ static void check_golden(const char *file, const struct buf *got)
 
 TEST(the_table_of_the_host)
 {
-    struct buf got = BUF_INIT;
+    cleanup_buf struct buf got = BUF_INIT;
 
     firewall_print(&got);
     check_golden("host.nft", &got);
@@ -35,7 +35,7 @@ TEST(the_table_of_the_host)
 TEST(the_rewriting_in_a_container)
 {
     struct dns_rewrite rewrite = {.udp_port = 40001, .tcp_port = 40002};
-    struct buf got = BUF_INIT;
+    cleanup_buf struct buf got = BUF_INIT;
 
     dns_rewrite_print(&got, &rewrite);
     check_golden("container.nft", &got);

@@ -19,7 +19,7 @@ static struct arena arena;
 static const char *feed(struct lifecycle *life, int64_t now_ms, struct life_input input)
 {
     struct life_requests requests;
-    struct buf text = BUF_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
 
     input.now_ns = now_ms * NS_PER_MS;
     lifecycle_handle(life, &input, &requests);

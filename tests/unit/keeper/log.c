@@ -41,7 +41,7 @@ static const char *batch_text(const struct buf *batch)
 
 TEST(lines_are_framed_and_an_unfinished_one_waits)
 {
-    struct buf batch = BUF_INIT;
+    cleanup_buf struct buf batch = BUF_INIT;
 
     CHECK_INT(log_frame_lines(&batch, 0, 1, "a\n\nbc\nde", 8, false), 6);
     CHECK_TEXT(batch_text(&batch), "o:a|o:|o:bc|");
@@ -51,7 +51,7 @@ TEST(lines_are_framed_and_an_unfinished_one_waits)
 
 TEST(a_long_line_is_cut_into_parts)
 {
-    struct buf batch = BUF_INIT;
+    cleanup_buf struct buf batch = BUF_INIT;
     static char line[LOG_CHUNK_MAX + 10];
     struct log_header header;
 
@@ -68,7 +68,7 @@ TEST(a_long_line_is_cut_into_parts)
 
 TEST(a_full_batch_takes_no_more)
 {
-    struct buf batch = BUF_INIT;
+    cleanup_buf struct buf batch = BUF_INIT;
 
     buf_init(&batch, LOG_OVERHEAD * 2 + 4);
     CHECK_INT(log_frame_lines(&batch, 0, 1, "ab\ncd\nef\n", 9, false), 6);
@@ -79,7 +79,7 @@ TEST(a_torn_end_is_cut_off_when_the_log_is_opened)
 {
     int dir = dir_open();
     struct log_file log = LOG_FILE_INIT;
-    struct buf batch = BUF_INIT;
+    cleanup_buf struct buf batch = BUF_INIT;
     struct error err = ERROR_INIT;
     size_t whole;
 
@@ -136,6 +136,13 @@ static void plumb(struct plumbing *plumbing)
         .id = "abc", .dir_fd = plumbing->dir, .file = &plumbing->log, .fd = plumbing->ends[0]};
 }
 
+static void unplumb(struct plumbing *plumbing)
+{
+    log_pump_free(plumbing->pump);
+    log_close(&plumbing->log);
+}
+#define cleanup_plumbing __attribute__((cleanup(unplumb)))
+
 static const char *log_text(struct plumbing *plumbing)
 {
     static struct buf text;
@@ -158,7 +165,7 @@ static void pump(struct plumbing *plumbing, bool is_last)
 
 TEST(a_line_stays_in_the_pipe_until_it_is_whole)
 {
-    struct plumbing plumbing;
+    cleanup_plumbing struct plumbing plumbing;
 
     plumb(&plumbing);
     say(&plumbing, "hel");
@@ -176,9 +183,9 @@ TEST(a_line_stays_in_the_pipe_until_it_is_whole)
  * written, and a copy of the intent from before. */
 TEST(an_intent_whose_batch_is_in_the_log_takes_the_bytes_away)
 {
-    struct plumbing plumbing;
+    cleanup_plumbing struct plumbing plumbing;
     struct error err = ERROR_INIT;
-    struct buf before = BUF_INIT;
+    cleanup_buf struct buf before = BUF_INIT;
     struct {
         unsigned char bytes[1024];
     } page = {{0}};
@@ -220,7 +227,7 @@ TEST(an_intent_whose_batch_is_in_the_log_takes_the_bytes_away)
 
 TEST(a_flood_is_moved_in_turns)
 {
-    struct plumbing plumbing;
+    cleanup_plumbing struct plumbing plumbing;
     static char flood[512 << 10];
     struct error err = ERROR_INIT;
     int turns = 0;
