@@ -188,6 +188,22 @@ TEST(a_container_keeps_its_image)
     image_world_close(&world);
 }
 
+TEST(a_removed_container_whose_files_are_still_there_keeps_nothing)
+{
+    struct image_world world;
+    struct error err = ERROR_INIT;
+
+    image_world_open(&world);
+    write_container(&world, import(&world, "a", "app"));
+    CHECK(renameat(world.state_fd, "containers/0123", world.state_fd, "containers/.removed-0123") ==
+          0);
+    CHECK_OK(image_remove(world.state_fd, "app", false, &err), &err);
+    CHECK(!is_there(&world, "app"));
+    collect(&world);
+    CHECK_INT(count_entries(&world, "layers"), 0);
+    image_world_close(&world);
+}
+
 TEST(a_container_keeps_the_layers_its_record_names)
 {
     struct image_world world;
