@@ -11,7 +11,6 @@
 
 struct arena;
 struct cli_context;
-
 struct engine;
 struct error;
 struct strings;
