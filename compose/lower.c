@@ -463,8 +463,32 @@ lower_build(struct lowering *lowering, const struct service *service, const char
     return request;
 }
 
+static bool builds_equal(const struct image_build_request *a, const struct image_build_request *b)
+{
+    bool equal = text_equal(a->context, b->context) && text_equal(a->dockerfile, b->dockerfile) &&
+                 text_equal(a->target, b->target) && a->args.n == b->args.n;
+
+    for (size_t i = 0; equal && i < a->args.n; i++)
+        equal = text_equal(a->args.items[i].name, b->args.items[i].name) &&
+                text_equal(a->args.items[i].value, b->args.items[i].value);
+    return equal;
+}
+
+static int two_builds_error(struct lowering *lowering, const struct desired_image *a,
+                            const struct desired_image *b, struct error *err)
+{
+    cleanup_buf struct buf first = BUF_INIT, second = BUF_INIT;
+
+    project_print_span(&first, lowering->project, a->span);
+    project_print_span(&second, lowering->project, b->span);
+    return error_set(err, ERROR_INVALID,
+                     "%s: image \"%s\" is built in another way at %s; give one of them another "
+                     "image name",
+                     buf_text(&second), b->reference, buf_text(&first));
+}
+
 /* One entry per reference. A service that builds it beats one that only uses it. */
-static void lower_images(struct lowering *lowering, struct desired *desired)
+static int lower_images(struct lowering *lowering, struct desired *desired, struct error *err)
 {
     const struct project *project = lowering->project;
     struct desired_image *images =
@@ -488,9 +512,12 @@ static void lower_images(struct lowering *lowering, struct desired *desired)
             images[n++] = images[i];
         else if (!images[n - 1].build)
             images[n - 1] = images[i];
+        else if (images[i].build && !builds_equal(images[n - 1].build, images[i].build))
+            return two_builds_error(lowering, &images[n - 1], &images[i], err);
     }
     desired->images = images;
     desired->n_images = n;
+    return 0;
 }
 
 static int compare_networks(const void *a, const void *b)
@@ -644,9 +671,9 @@ int lower_project(struct arena *arena, const struct project *project, const stru
         .containers = containers,
         .n_containers = project->n_services,
     };
-    lower_images(&lowering, desired);
     lower_volume_list(&lowering, desired);
-    if (lower_network_list(&lowering, desired, err) < 0)
+    if (lower_images(&lowering, desired, err) < 0 ||
+        lower_network_list(&lowering, desired, err) < 0)
         return -1;
     *ret = desired;
     return 0;

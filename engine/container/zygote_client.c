@@ -321,7 +321,7 @@ static void fill_failure(struct zygote_event *event, const struct wire_report *r
     if (report->step == WIRE_NO_STEP)
         (void)error_sys(&event->error, report->errnum, "%s", report->text);
     else
-        (void)error_sys(&event->error, report->errnum, "step %u %s", report->step, report->text);
+        (void)error_sys(&event->error, report->errnum, "%s", report->text);
 }
 
 static void fill_exit(struct zygote_event *event, int wait_status)

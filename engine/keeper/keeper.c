@@ -28,7 +28,13 @@
 #include "engine/keeper/files.h"
 #include "engine/keeper/supervisor.h"
 
-enum { INHERITED_FD = 3, LISTEN_BACKLOG = 64, MALLOC_TOP_PAD = 16 << 10, FEATURES_MAX = 64 << 10 };
+enum {
+    INHERITED_FD = 3,
+    LISTEN_BACKLOG = 64,
+    MALLOC_TOP_PAD = 16 << 10,
+    FEATURES_MAX = 64 << 10,
+    KEEPER_LOG_MAX_BYTES = 1 << 20
+};
 
 enum start_mode { START_READY, START_ADOPT };
 
@@ -36,8 +42,12 @@ void keeper_log(const char *fmt, ...)
 {
     cleanup_buf struct buf line = BUF_INIT;
     struct error ignored;
+    struct stat file;
     va_list args;
 
+    /* What a container can make fail again and again must not fill the disk. */
+    if (fstat(STDERR_FILENO, &file) == 0 && file.st_size > KEEPER_LOG_MAX_BYTES)
+        return;
     clock_print_rfc3339(&line, clock_realtime_ns());
     buf_add_char(&line, ' ');
     va_start(args, fmt);

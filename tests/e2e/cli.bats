@@ -178,3 +178,16 @@ END
     equal "$(berth --progress quiet up -d --force-recreate 2>&1)" ''
     equal "$(berth down 2>/dev/null)" ''
 }
+
+@test "two services that build one image name in different ways are told apart by line" {
+    mkdir -p a b
+    echo 'FROM box' | tee a/Dockerfile >b/Dockerfile
+    compose <<'END'
+services:
+  x: {image: "same:1", build: ./a}
+  y: {image: "same:1", build: ./b}
+END
+    run berth config -q
+    equal "$status" 2
+    matches "$output" 'compose.yaml:4:.*compose.yaml:3:'
+}
