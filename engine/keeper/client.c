@@ -255,22 +255,36 @@ static int start_keeper(const struct keeper_place *place, int dir_fd, int *ret_f
     return try_connect(dir_fd, ret_fd, err);
 }
 
+/* One attempt. 0; 1 = none runs; 2 = there was one, try again. The directory is opened anew each
+ * time: the last one of the project may have been removed with its last container. */
+static int attempt(const struct keeper_place *place, const char *dir, bool start, int *ret_fd,
+                   struct error *err)
+{
+    cleanup_fd int dir_fd = openat(place->run_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result;
+
+    if (dir_fd < 0 && errno == ENOENT && !start)
+        return 1;
+    if (dir_fd < 0 && fs_open_dirs(place->run_fd, dir, 0700, &dir_fd, err) < 0)
+        return -1;
+    result = try_connect(dir_fd, ret_fd, err);
+    if (result != 1)
+        return result;
+    if (!start && !zygote_is_alive(dir_fd))
+        return 1;
+    result = start_keeper(place, dir_fd, ret_fd, err);
+    return result == 1 ? 2 : result;
+}
+
 int keeper_connect(const struct keeper_place *place, bool start, int *ret_fd, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_fd int dir_fd = -1;
+    const char *dir = arena_printf(&arena, "projects/%s", place->project);
 
-    if (fs_open_dirs(place->run_fd, arena_printf(&arena, "projects/%s", place->project), 0700,
-                     &dir_fd, err) < 0)
-        return -1;
     for (int i = 0; i < ATTEMPTS; i++) {
-        int result = try_connect(dir_fd, ret_fd, err);
+        int result = attempt(place, dir, start, ret_fd, err);
 
-        if (result == 1 && (start || zygote_is_alive(dir_fd)))
-            result = start_keeper(place, dir_fd, ret_fd, err);
-        else if (result == 1)
-            return 1;
-        if (result != 1)
+        if (result != 2)
             return result;
     }
     return error_set(err, ERROR_TIMEOUT, "the keeper of \"%s\" does not stay", place->project);
