@@ -68,7 +68,8 @@ WARNINGS += -Werror
 endif
 
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
-CFLAGS_release := -O2 -g $(HARDENING) -D_FORTIFY_SOURCE=3 $(HARDENING_CC)
+# Ubuntu's gcc comes with a level of its own
+CFLAGS_release := -O2 -g $(HARDENING) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(HARDENING_CC)
 CFLAGS_debug   := -Og -g3 $(HARDENING) -ftrivial-auto-var-init=pattern -DBERTH_DEBUG
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
                   -fno-omit-frame-pointer -DBERTH_DEBUG -Wno-null-dereference
@@ -97,7 +98,7 @@ CFLAGS_ALL += $(patsubst -I%,-isystem %,$(PKG_CFLAGS))
 # The zygote is copied into every project's memory: static, small, no library at all.
 ZYGOTE_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -include engine/base/banned.h -Os -g -ffreestanding \
                  -ffunction-sections -fdata-sections -fno-common -fno-strict-overflow \
-                 -fno-asynchronous-unwind-tables -fno-stack-protector -fno-pie \
+                 -fno-asynchronous-unwind-tables -fno-stack-protector -U_FORTIFY_SOURCE -fno-pie \
                  -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
 ZYGOTE_LDFLAGS := -static -nostdlib $(if $(IS_CLANG),,-no-pie) -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
 
