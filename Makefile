@@ -117,7 +117,7 @@ INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CRASH_TESTS       := $(sort $(wildcard tests/crash/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
-PROVE     := LC_ALL=C.UTF-8 prove --failures --comments --exec tests/run-one
+PROVE     := LC_ALL=C.UTF-8 prove --failures --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
 all: $(PROGRAMS) $(ALL_ARCHIVES)  ## build the programs (MODE=release|debug|asan|cov, CC=gcc|clang)
@@ -274,7 +274,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libyaml-dev libjansson-dev libevent-
               libnl-route-3-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libisal-dev \
               libzstd-dev libmd-dev libssl-dev
 DEPS_DEMO  := mmdebstrap debian-archive-keyring busybox-static curl ca-certificates procps iproute2 nftables
-DEPS_TEST  := clang clang-format bats git jq xz-utils zstd nftables iproute2 procps perl busybox-static
+DEPS_TEST  := clang clang-format bats git jq bzip2 xz-utils zstd nftables iproute2 procps perl busybox-static
 
 DEPS_VM    := qemu-system-x86 e2fsprogs busybox-static nftables
 

@@ -175,6 +175,7 @@ static void drain_terminal(struct relay *relay)
 static json_t *request_json(const struct exec_request *request)
 {
     json_t *json = json_object();
+    struct winsize size;
 
     json_set_i64(json, "tag", EXEC_TAG);
     json_set_text(json, "op", protocol_op_names[OP_EXEC]);
@@ -184,6 +185,10 @@ static json_t *request_json(const struct exec_request *request)
     json_set_text(json, "user", request->user);
     json_set_text(json, "working_dir", request->working_dir);
     json_set_bool(json, "tty", request->tty);
+    if (request->tty && ioctl(request->stdout_fd, TIOCGWINSZ, &size) == 0) {
+        json_set_i64(json, "rows", size.ws_row);
+        json_set_i64(json, "columns", size.ws_col);
+    }
     json_set_bool(json, "privileged", request->privileged);
     return json;
 }

@@ -145,7 +145,8 @@ struct exec_build {
     struct strings environment; /* complete: the container's with the request's over it */
     const char *user, *working_dir;
     bool tty, no_new_privileges;
-    bool privileged; /* all capabilities, whatever the container has */
+    unsigned int rows, columns; /* of the tty, from the start; 0 = unknown */
+    bool privileged;            /* all capabilities, whatever the container has */
     int stdio_fds[3];
     const void *seccomp;
     size_t seccomp_size;

@@ -344,7 +344,8 @@ static int make_exec(struct setup_maker *maker, const struct exec_build *build,
         step->number[0] |= CLONE_NEWNET;
     setup_add(maker, SETUP_SESSION);
     if (build->tty)
-        setup_add(maker, SETUP_TERMINAL);
+        setup_add(maker, SETUP_TERMINAL)->number[1] =
+            (uint64_t)(build->rows & 0xffff) << 16 | (build->columns & 0xffff);
     else
         add_stdio(maker, build->stdio_fds);
     if (add_limits(maker, build->spec, err) < 0)

@@ -79,7 +79,7 @@ enum wire_needs { WIRE_SLOT = 1, WIRE_PATH = 2, WIRE_TEXT = 4, WIRE_DATA = 8 };
  *   RLIMIT           0 resource, 1 soft, 2 hard
  *   UMASK            0 mask
  *   OOM_SCORE        0 adjustment (as int64_t)
- *   TERMINAL         0 1 = bind it over /dev/console
+ *   TERMINAL         0 1 = bind it over /dev/console, 1 rows << 16 | columns
  *   ARMED            0 1 = then wait for go
  *   GROUPS           data gid_t[]
  *   BOUNDING, CAPABILITIES  0 the set

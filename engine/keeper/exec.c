@@ -296,6 +296,8 @@ int exec_request(struct client *client, uint32_t tag, const json_t *request, con
     build.user = json_text_or(request, "user", record.resolved.process.user);
     build.working_dir = json_text_or(request, "working_dir", record.resolved.process.working_dir);
     build.tty = json_bool_or(request, "tty", false);
+    build.rows = (unsigned int)json_i64_or(request, "rows", 0) & 0xffff;
+    build.columns = (unsigned int)json_i64_or(request, "columns", 0) & 0xffff;
     for (int i = 0; i < 3 && !build.tty; i++)
         build.stdio_fds[i] = fds[i];
     build.privileged = json_bool_or(request, "privileged", false);

@@ -14,7 +14,7 @@
  *                                                     that are gone
  *   {tag, op:"watch"}                                 {state} of each, done; later {state} of
  * changes {tag, op:"exec", name, argv, environment, user,   {tag, terminal:true} + pty master (tty
- * only), working_dir, tty, privileged} + 3 fds            {tag, pid}, {tag, exit}
+ * only), working_dir, tty, rows, columns, privileged} + 3 fds  {tag, pid}, {tag, exit}
  *
  *   done  = {tag, done:true}
  *   error = {tag, error:{code, errnum, text}, exit}   exit: 126/127 of an exec, else missing

@@ -170,6 +170,8 @@ static int bind_console(const struct child *child, int peer)
 
 int step_terminal(struct child *child, const struct wire_step *step)
 {
+    const struct winsize size = {.ws_row = (unsigned short)(step->number[1] >> 16 & 0xffff),
+                                 .ws_col = (unsigned short)(step->number[1] & 0xffff)};
     int master = open_master(child), peer;
     long ret;
 
@@ -177,6 +179,8 @@ int step_terminal(struct child *child, const struct wire_step *step)
         return master;
     peer = (int)call(SYS_ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     ret = peer < 0 ? peer : 0;
+    if (ret == 0 && step->number[1] != 0) /* a program that asks at once gets the right answer */
+        ret = call(SYS_ioctl, master, TIOCSWINSZ, &size);
     if (ret == 0 && step->number[0] == 1)
         ret = bind_console(child, peer);
     if (ret == 0)
