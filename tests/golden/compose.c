@@ -24,7 +24,7 @@
 static const char good_dir[] = "tests/golden/compose";
 static const char bad_dir[] = "tests/golden/compose-bad";
 
-enum { ARGS_MAX = 50, BAD_CPU_MAX_MS = 100 };
+enum { ARGS_MAX = 50, BAD_CPU_MAX_MS = 300 };
 
 struct request {
     struct project_options options;
