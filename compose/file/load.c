@@ -1,7 +1,7 @@
 /* Loading a project, step by step in the order of compose.md section 1:
  *
- *   files and environment → YAML → name → interpolation → long forms → merge → binding by tables
- *   → defaults, paths, names → profiles → consistency → services named → env files.
+ *   files and environment → YAML → name → interpolation → long forms → extends → merge → binding
+ *   by tables → defaults, paths, names → profiles → consistency → services named → env files.
  *
  * Each step reports all it finds; the next one runs only over what is sound enough for it. */
 
@@ -79,22 +79,52 @@ static void warn_version(struct load *load, const struct node *document)
                        "to avoid potential confusion");
 }
 
-/* Interpolation, long forms, merge: all documents as one. */
+const struct node *load_document(struct load *load, const struct node *document)
+{
+    if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
+        document =
+            interpolate_node(&load->report, document, &load->variables, &load->n_interpolated);
+    return field_canonical(load, &file_field, document);
+}
+
+/* Interpolation, long forms, extends, merge: all documents as one. */
 static const struct node *merge_all(struct load *load, const struct yaml_documents *documents)
 {
     const struct node *merged = NULL;
-    size_t n_bytes = 0;
 
     for (size_t i = 0; i < documents->n; i++) {
         const struct node *document = documents->items[i];
+        size_t n_extends = load->n_extends;
 
         warn_version(load, document);
-        if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
-            document = interpolate_node(&load->report, document, &load->variables, &n_bytes);
-        document = field_canonical(load, &file_field, document);
+        document = load_document(load, document);
+        if (load->n_extends > n_extends)
+            document = extends_resolve(load, document);
         merged = merge_documents(load, merged, document);
     }
     return merged;
+}
+
+/* ---- files that files name ------------------------------------------------------------------- */
+
+int load_named_file(struct load *load, const char *path, struct span at,
+                    struct yaml_documents *documents, uint32_t *ret_source)
+{
+    if (++load->n_parsed > LOAD_PARSED_MAX)
+        return report_error(&load->report, at, NULL,
+                            "extends and include lead to more than %d files", LOAD_PARSED_MAX);
+    if (load_source(load, path, LOAD_FILE_MAX, LOAD_REQUIRED, at, ret_source) < 0)
+        return -1;
+    return yaml_parse(&load->report, *ret_source, documents);
+}
+
+int load_count_nodes(struct load *load, size_t n_more, struct span at)
+{
+    if (n_more > NODES_MAX - load->n_nodes)
+        return report_error(&load->report, at, NULL,
+                            "extends and include make a project that is too large");
+    load->n_nodes += n_more;
+    return 0;
 }
 
 static struct project *assemble(struct load *load, const struct strings *paths,

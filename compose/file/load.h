@@ -11,9 +11,12 @@
 #include "compose/file/report.h"
 
 struct arena;
+struct field;
 struct node;
+struct yaml_documents;
 
-enum { LOAD_FILE_MAX = 10 << 20, LOAD_FILES_MAX = 100 };
+/* LOAD_PARSED_MAX: files that extends and include lead to, each time they are read. */
+enum { LOAD_FILE_MAX = 10 << 20, LOAD_FILES_MAX = 100, LOAD_PARSED_MAX = 500 };
 
 struct load {
     struct arena *arena;
@@ -23,7 +26,11 @@ struct load {
     struct variables variables; /* over environment */
     const char *directory;      /* absolute */
     const char *name;
-    size_t n_ports; /* ranges expanded, for the limit */
+    size_t n_ports;        /* ranges expanded, for the limit */
+    size_t n_interpolated; /* bytes, for the limit */
+    size_t n_extends;      /* seen by the long forms: most files have none */
+    size_t n_parsed;       /* files that extends and include led to, for the limit */
+    size_t n_nodes;        /* that they made, for the limit */
 };
 
 /* A service with what only the loader needs of it. `service` comes first: tables of services bind
@@ -39,6 +46,12 @@ struct draft {
     struct service service;
     struct env_file *env_files;
     size_t n_env_files;
+};
+
+/* What `extends` says. */
+struct extends {
+    const char *service;
+    const char *file; /* NULL: the same document */
 };
 
 /* ---- steps, in their order ------------------------------------------------------------------- */
@@ -57,10 +70,34 @@ int load_source(struct load *load, const char *path, size_t max_bytes, enum load
 const char *load_shown_path(const struct load *load, const char *path);
 /* "~", relative to the project directory; cleaned. */
 const char *load_resolve_path(struct load *load, const char *path);
+/* A URL or a git repository, where a path could stand. */
+bool load_is_remote(const char *path);
+/* Read and parse a file that `at` names; its documents are pushed. Remote ones are refused; -1:
+ * reported. */
+int load_named_file(struct load *load, const char *path, struct span at,
+                    struct yaml_documents *documents, uint32_t *ret_source);
+/* A document's variables expanded, then its long forms: what every other step starts from. */
+const struct node *load_document(struct load *load, const struct node *document);
+/* Count `n_more` nodes towards what extends and include may make; -1: too many, reported at `at`.
+ */
+int load_count_nodes(struct load *load, size_t n_more, struct span at);
 
 /* Two documents → one (merge.c). base NULL: the first. */
 const struct node *merge_documents(struct load *load, const struct node *base,
                                    const struct node *over);
+
+/* The same for a part of the tree, at the report's path; !reset and !override act on `base` and
+ * stay in the result, so that they act on what it is merged over as well. */
+const struct node *merge_below(struct load *load, const struct field *field,
+                               const struct node *base, const struct node *over);
+
+/* The document with every service's `extends` followed (extends.c). Relative names of files start
+ * at load->directory. */
+const struct node *extends_resolve(struct load *load, const struct node *document);
+
+/* A document's relative paths made absolute from `directory` (relative.c). */
+const struct node *relative_resolve(struct load *load, const struct node *document,
+                                    const char *directory);
 
 /* The merged tree → drafts, networks, volumes, sorted by name (model.c). */
 struct model {

@@ -162,3 +162,55 @@ const struct node *merge_documents(struct load *load, const struct node *base,
 {
     return base ? merge(load, &file_field, base, over) : strip_tags(load, over);
 }
+
+/* ---- tags that outlive a merge ----------------------------------------------------------------
+ */
+
+static struct node *copy_node(struct load *load, const struct node *node, size_t extra)
+{
+    struct node *copy = node_copy(load->arena, node, extra);
+
+    copy->type = node->type;
+    copy->text = node->text;
+    copy->text_len = node->text_len;
+    return copy;
+}
+
+/* `merged` with the tags of `over`, from which it was made. */
+static const struct node *keep_tags(struct load *load, const struct node *merged,
+                                    const struct node *over)
+{
+    struct node_index index;
+    struct node *copy;
+
+    if (!over->has_tags)
+        return merged;
+    copy = copy_node(load, merged, over->n);
+    copy->tag = over->tag;
+    copy->has_tags |= over->tag != NODE_UNTAGGED;
+    if (over->tag == NODE_OVERRIDE || over->kind != NODE_MAP || merged->kind != NODE_MAP)
+        return copy;
+    index = node_index_make(load->arena, merged);
+    for (size_t i = 0; i < over->n; i++) {
+        const struct node_entry *entry = &over->entries[i];
+        const struct node_entry *known = node_index_find(&index, entry->key);
+
+        if (!known && entry->value->tag == NODE_RESET) {
+            node_add(copy, entry->key, entry->span, entry->value);
+        } else if (known && entry->value->has_tags) {
+            struct node_entry *into = &copy->entries[known - merged->entries];
+
+            into->value = keep_tags(load, into->value, entry->value);
+            copy->has_tags = true;
+        }
+    }
+    return copy;
+}
+
+const struct node *merge_below(struct load *load, const struct field *field,
+                               const struct node *base, const struct node *over)
+{
+    struct node *plain = copy_node(load, over, 0); /* its own tag is for what comes below both */
+
+    return keep_tags(load, merge(load, field, strip_tags(load, base), plain), over);
+}

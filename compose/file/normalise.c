@@ -10,13 +10,13 @@
 /* ---- paths ------------------------------------------------------------------------------------
  */
 
-static bool is_remote(const char *context)
+bool load_is_remote(const char *path)
 {
     static const char *const prefixes[] = {"https://", "http://",     "git://",
                                            "ssh://",   "github.com/", "git@"};
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (text_starts_with(context, prefixes[i]))
+        if (text_starts_with(path, prefixes[i]))
             return true;
     }
     return false;
@@ -28,7 +28,7 @@ static void resolve_build(struct load *load, const struct service *service, stru
 
     if (!build->context)
         return;
-    if (is_remote(build->context))
+    if (load_is_remote(build->context))
         report_error(&load->report, build->span, "clone it and name the directory",
                      "service \"%s\": remote build contexts are not supported yet", service->name);
     else

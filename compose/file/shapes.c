@@ -182,6 +182,12 @@ static const struct field ulimit_field =
 static const struct shape ulimits_shape =
     SHAPE_OF(ulimit_fields, .each = &ulimit_field, .size = sizeof(struct service_ulimit));
 
+static const struct field extends_fields[] = {
+    FIELD("service", .type = &type_text, .offset = offsetof(struct extends, service)),
+    FIELD("file", .type = &type_text, .offset = offsetof(struct extends, file)),
+};
+const struct shape extends_shape = SHAPE_OF(extends_fields, .size = sizeof(struct extends));
+
 /* ---- service ----------------------------------------------------------------------------------
  */
 
@@ -224,7 +230,7 @@ static const struct field service_fields[] = {
     FIELD("environment", .type = &type_environment, .merge = MERGE_PAIRS, AT(environment)),
     FIELD("env_file", .type = &type_env_file, .shape = &env_files_shape, .unique = unique_path),
     FIELD("expose", .type = &type_expose, .unique = unique_text, AT(expose)),
-    LATER("extends"),
+    FIELD("extends", .type = &type_extends),
     LATER("external_links"),
     FIELD("extra_hosts", .type = &type_extra_hosts, .unique = unique_text, AT(extra_hosts)),
     LATER("group_add"),

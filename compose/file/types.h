@@ -55,6 +55,9 @@ extern const struct field_type type_env_format;  /* const char * of struct env_f
 extern const struct field_type type_condition;   /* of struct service_dependency */
 extern const struct field_type type_limit;       /* int64_t */
 
+/* extends.c */
+extern const struct field_type type_extends; /* nothing: followed before binding */
+
 /* types_resource.c */
 extern const struct field_type type_resource;       /* a network or volume; external: {name: n} */
 extern const struct field_type type_ipam;           /* of struct network */

@@ -1,0 +1,354 @@
+/* extends: a service made from another one, of the same document or of another file (compose.md
+ * 1.5).
+ *
+ * The base is followed first, so that chains end where nothing more is extended; then the service
+ * is merged over it like an override file. Every service of a document is followed once. What an
+ * extended file says beside the services that are asked for does not matter, and its include is not
+ * followed. */
+
+#include <string.h>
+
+#include "compose/file/field.h"
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/shapes.h"
+#include "compose/file/types.h"
+#include "compose/file/yaml.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/path.h"
+
+enum { EXTENDS_DEPTH_MAX = 100 };
+
+enum progress { NOT_YET, BUSY, DONE, FAILED };
+
+struct outcome {
+    enum progress progress;
+    const struct node *service; /* when DONE */
+};
+
+/* One document with services: the one being loaded, or an extended file's. */
+struct sheet {
+    const struct sheet *next;
+    const char *path;            /* extended files: absolute */
+    const char *directory;       /* where its `file:` start */
+    const struct node *services; /* NULL: the file can't be used, and that is reported */
+    struct node_index index;
+    struct outcome *outcomes; /* one for each service */
+};
+
+struct extender {
+    struct load *load;
+    const struct sheet *files; /* extended ones */
+};
+
+/* A service on the way from the first one to the one being followed. */
+struct link {
+    const struct link *outer;
+    const struct sheet *sheet;
+    const struct node_entry *service;
+    size_t depth;
+};
+
+static const struct node *follow(struct extender *extender, const struct sheet *sheet,
+                                 const struct node_entry *service, const struct link *outer);
+
+static struct sheet *new_sheet(struct load *load, const struct node *services,
+                               const char *directory)
+{
+    struct sheet *sheet = arena_new(load->arena, struct sheet);
+
+    sheet->directory = directory;
+    sheet->services = services;
+    if (!services)
+        return sheet;
+    sheet->index = node_index_make(load->arena, services);
+    sheet->outcomes = arena_new_array(load->arena, struct outcome, services->n + 1);
+    return sheet;
+}
+
+static const char *source_name(const struct load *load, uint32_t source)
+{
+    return load->report.sources.items[source].name;
+}
+
+/* ---- the other file ---------------------------------------------------------------------------
+ */
+
+/* Its services in long form, with absolute paths; NULL: reported. */
+static const struct node *read_services(struct load *load, const char *path, struct span at,
+                                        const struct yaml_documents *documents, uint32_t source)
+{
+    const struct node *services;
+    const struct node *document;
+
+    if (documents->n != 1) {
+        report_error(&load->report, at, NULL,
+                     documents->n == 0 ? "cannot extend from %s: the file is empty"
+                                       : "cannot extend from %s: files of several documents are "
+                                         "not supported here yet",
+                     source_name(load, source));
+        return NULL;
+    }
+    document = documents->items[0];
+    services = node_get(document, "services");
+    if (!services || services->kind != NODE_MAP) {
+        report_error(&load->report, services ? services->span : at, NULL,
+                     services ? "cannot extend from %s: services must be a mapping"
+                              : "cannot extend from %s: it has no services section",
+                     source_name(load, source));
+        return NULL;
+    }
+    if (load_count_nodes(load, document->weight, at) < 0)
+        return NULL;
+    document = load_document(load, document);
+    return node_get(relative_resolve(load, document, path_dir(load->arena, path)), "services");
+}
+
+static const struct sheet *open_file(struct extender *extender, const char *directory,
+                                     const char *file, struct span at)
+{
+    struct load *load = extender->load;
+    struct yaml_documents documents = {0};
+    const char *project_directory = load->directory;
+    const struct node *services = NULL;
+    struct sheet *sheet;
+    const char *path;
+    uint32_t source = at.file;
+
+    if (load_is_remote(file) || text_starts_with(file, "oci://")) {
+        report_error(&load->report, at, "fetch it and name the file",
+                     "cannot extend from %s: remote files are not supported yet", file);
+        return NULL;
+    }
+    load->directory = directory;
+    path = load_resolve_path(load, file);
+    load->directory = project_directory;
+    for (const struct sheet *known = extender->files; known; known = known->next) {
+        if (strcmp(known->path, path) == 0)
+            return known;
+    }
+    if (load_named_file(load, path, at, &documents, &source) == 0)
+        services = read_services(load, path, at, &documents, source);
+    vec_release(&documents);
+    sheet = new_sheet(load, services, path_dir(load->arena, path));
+    sheet->path = path;
+    sheet->next = extender->files;
+    extender->files = sheet;
+    return sheet;
+}
+
+/* ---- following --------------------------------------------------------------------------------
+ */
+
+/* "a (compose.yaml:4) -> b (base.yaml:9) -> a" */
+static void report_cycle(struct load *load, const struct link *last, const struct sheet *sheet,
+                         const struct node_entry *service)
+{
+    const struct link *links[EXTENDS_DEPTH_MAX + 1];
+    size_t n = 0;
+    struct buf chain;
+
+    for (const struct link *link = last; link; link = link->outer) {
+        links[n++] = link;
+        if (link->sheet == sheet && link->service == service)
+            break;
+    }
+    buf_init(&chain, ERROR_TEXT_MAX);
+    for (size_t i = n; i > 0; i--)
+        buf_printf(&chain, "%s (%s:%u) -> ", links[i - 1]->service->key,
+                   source_name(load, links[i - 1]->service->span.file),
+                   links[i - 1]->service->span.line);
+    buf_add_text(&chain, service->key);
+    report_error(&load->report, node_find(last->service->value, "extends")->span,
+                 "services must not extend each other in a circle", "extends cycle detected: %s",
+                 buf_text(&chain));
+    buf_release(&chain);
+}
+
+static int decode_extends(struct load *load, const char *service, const struct node *node,
+                          struct extends *ret)
+{
+    size_t n_errors = load->report.n_errors;
+
+    *ret = (struct extends){0};
+    report_enter_key(&load->report, "services");
+    report_enter_key(&load->report, service);
+    report_enter_key(&load->report, "extends");
+    if (node->kind != NODE_MAP)
+        wrong_type(load, node, "a mapping or string");
+    else
+        shape_decode(load, &extends_shape, node, ret);
+    if (load->report.n_errors == n_errors && !ret->service)
+        report_error(&load->report, node->span, NULL, "%s: missing property \"service\"",
+                     report_path(&load->report));
+    report_leave(&load->report);
+    report_leave(&load->report);
+    report_leave(&load->report);
+    return load->report.n_errors > n_errors ? -1 : 0;
+}
+
+static void report_missing(struct load *load, const struct sheet *sheet, const char *service,
+                           const char *wanted, struct span at)
+{
+    const struct node *services = sheet->services;
+    const char **names = arena_new_array(load->arena, const char *, services->n + 1);
+
+    for (size_t i = 0; i < services->n; i++) {
+        if (services->entries[i].value->tag != NODE_RESET)
+            names[i] = services->entries[i].key;
+    }
+    report_error(&load->report, at, report_did_you_mean(&load->report, wanted, names, services->n),
+                 "cannot extend service \"%s\": service \"%s\" not found in %s", service, wanted,
+                 source_name(load, sheet->services->span.file));
+}
+
+/* The base, itself followed; NULL: reported. */
+static const struct node *find_base(struct extender *extender, const struct link *link,
+                                    const struct node *node)
+{
+    struct load *load = extender->load;
+    const struct sheet *sheet = link->sheet;
+    const struct node_entry *entry;
+    const struct node *base;
+    struct extends extends;
+
+    if (decode_extends(load, link->service->key, node, &extends) < 0)
+        return NULL;
+    if (link->depth >= EXTENDS_DEPTH_MAX) {
+        report_error(&load->report, node->span, NULL, "more than %d services extend each other",
+                     EXTENDS_DEPTH_MAX);
+        return NULL;
+    }
+    if (extends.file)
+        sheet = open_file(extender, sheet->directory, extends.file, node_get(node, "file")->span);
+    if (!sheet || !sheet->services)
+        return NULL;
+    entry = node_index_find(&sheet->index, extends.service);
+    if (!entry || entry->value->tag == NODE_RESET) {
+        report_missing(load, sheet, link->service->key, extends.service,
+                       node_get(node, "service")->span);
+        return NULL;
+    }
+    base = follow(extender, sheet, entry, link);
+    if (base && base->kind != NODE_MAP) {
+        report_error(&load->report, node_get(node, "service")->span, NULL,
+                     "cannot extend service \"%s\": service \"%s\" in %s is %s, not a mapping",
+                     link->service->key, extends.service,
+                     source_name(load, sheet->services->span.file), node_what(base));
+        return NULL;
+    }
+    return base;
+}
+
+static const struct node *without_extends(struct load *load, const struct node *service)
+{
+    struct node *copy = node_new(load->arena, NODE_MAP, service->span, service->n);
+
+    for (size_t i = 0; i < service->n; i++) {
+        const struct node_entry *entry = &service->entries[i];
+
+        if (strcmp(entry->key, "extends") != 0)
+            node_add(copy, entry->key, entry->span, entry->value);
+    }
+    copy->tag = service->tag;
+    copy->has_tags |= service->tag != NODE_UNTAGGED;
+    return copy;
+}
+
+static const struct node *extend(struct extender *extender, const struct link *link,
+                                 const struct node *extends)
+{
+    struct load *load = extender->load;
+    const char *name = link->service->key;
+    const struct node *base = find_base(extender, link, extends);
+    const struct node *own = without_extends(load, link->service->value);
+    const struct node *merged;
+
+    if (!base || load_count_nodes(load, (size_t)base->weight + own->weight, extends->span) < 0)
+        return NULL;
+    report_enter_key(&load->report, "services");
+    report_enter_key(&load->report, name);
+    merged = merge_below(load, field_below(field_below(&file_field, "services"), name), base, own);
+    report_leave(&load->report);
+    report_leave(&load->report);
+    return merged;
+}
+
+static const struct node *follow(struct extender *extender, const struct sheet *sheet,
+                                 const struct node_entry *service, const struct link *outer)
+{
+    struct outcome *outcome = &sheet->outcomes[service - sheet->services->entries];
+    const struct node *extends = node_get(service->value, "extends");
+    struct link link = {outer, sheet, service, outer ? outer->depth + 1 : 0};
+
+    if (outcome->progress == BUSY)
+        report_cycle(extender->load, outer, sheet, service);
+    if (outcome->progress != NOT_YET)
+        return outcome->service;
+    if (!extends || extends->tag == NODE_RESET) {
+        outcome->service = service->value;
+    } else {
+        outcome->progress = BUSY;
+        outcome->service = extend(extender, &link, extends);
+    }
+    outcome->progress = outcome->service ? DONE : FAILED;
+    return outcome->service;
+}
+
+const struct node *extends_resolve(struct load *load, const struct node *document)
+{
+    const struct node_entry *entry = node_find(document, "services");
+    struct extender extender = {.load = load};
+    const struct sheet *sheet;
+    struct node *services;
+    struct node *copy;
+
+    if (!entry || entry->value->kind != NODE_MAP)
+        return document;
+    sheet = new_sheet(load, entry->value, load->directory);
+    services = node_copy(load->arena, entry->value, 0);
+    services->tag = entry->value->tag;
+    services->has_tags = entry->value->has_tags;
+    for (size_t i = 0; i < services->n; i++) {
+        const struct node *service = follow(&extender, sheet, &entry->value->entries[i], NULL);
+
+        if (service)
+            services->entries[i].value = service;
+        services->has_tags |= service && service->has_tags;
+    }
+    copy = node_copy(load->arena, document, 0);
+    copy->tag = document->tag;
+    copy->has_tags = document->has_tags | services->has_tags;
+    copy->entries[entry - document->entries].value = services;
+    return copy;
+}
+
+/* ---- the key ----------------------------------------------------------------------------------
+ */
+
+static struct node *extends_canonical(struct load *load, const struct field *field,
+                                      const struct node *node)
+{
+    struct node *map;
+
+    (void)field;
+    load->n_extends++;
+    if (!node_is_text(node))
+        return NULL;
+    map = node_new(load->arena, NODE_MAP, node->span, 1);
+    node_add(map, "service", node->span, node);
+    return map;
+}
+
+static void extends_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    (void)load;
+    (void)field;
+    (void)node;
+    (void)object;
+}
+
+const struct field_type type_extends = {.canonical = extends_canonical, .decode = extends_decode};
