@@ -587,7 +587,7 @@ int keeper_main(int argc, char **argv, int n_words, char **words)
     int result;
 
     if (n_words == 2 && strcmp(words[0], "--sweep") == 0)
-        return sweep_main(words[1]);
+        return sweep_main(argc, argv, words[1]);
     if (n_words != 4 || (strcmp(words[3], "--ready") != 0 && strcmp(words[3], "--adopt") != 0)) {
         keeper_log("usage: berth internal keeper PROJECT STATE_ROOT RUN_ROOT --ready|--adopt");
         return 2;

@@ -287,7 +287,7 @@ int adopt_exit_code(int pidfd, pid_t pid, int *ret_code);
 /* sweep.c: deleting the trees of removed containers, in a process of its own. */
 void sweep_soon(struct keeper *keeper);
 void sweep_at_end(struct keeper *keeper); /* starts it and leaves it alone */
-int sweep_main(const char *state_root);
+int sweep_main(int argc, char **argv, const char *state_root);
 
 /* sockets.c: is somebody listening that wasn't before? */
 struct socket_watch;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/base/cleanup.h"
+#include "engine/base/sys.h"
 #include "engine/keeper/supervisor.h"
 
 /* The rest of a `down` comes within this time; then one sweep does for all. */
@@ -83,11 +84,12 @@ void sweep_at_end(struct keeper *keeper)
         close(process.pidfd);
 }
 
-int sweep_main(const char *state_root)
+int sweep_main(int argc, char **argv, const char *state_root)
 {
     cleanup_fd int state_fd = open(state_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct error err = ERROR_INIT;
 
+    sys_set_process_title(argc, argv, "berth sweep");
     if (state_fd < 0)
         return 1;
     if (container_records_sweep(state_fd, &err) < 0) {
