@@ -362,9 +362,13 @@ int engine_project_forget(struct engine *engine, const char *project, struct err
     if (engine_check_project(project, err) < 0 ||
         container_ids_list(engine->state_fd, &arena, project, &ids, err) < 0)
         return -1;
-    if (ids.n > 0)
-        return error_set(err, ERROR_CONFLICT, "project \"%s\" still has containers", project);
-    if (fs_remove_tree(engine->state_fd, path, err) < 0)
+    for (size_t i = 0; i < ids.n; i++) {
+        if (fs_exists(engine->state_fd,
+                      arena_printf(&arena, "containers/%s/container.json", ids.items[i])))
+            return error_set(err, ERROR_CONFLICT, "project \"%s\" still has containers", project);
+    }
+    if (fs_remove_tree(engine->state_fd, path, err) < 0 ||
+        container_records_collect(engine->state_fd, err) < 0)
         return -1;
     return keeper_forget(engine->run_fd, project, err);
 }

@@ -307,15 +307,21 @@ static int name_take_over(int names_fd, int state_fd, const char *name, const ch
     cleanup_arena struct arena arena = ARENA_INIT;
     cleanup_fd int lock = openat(names_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const char *temporary = arena_printf(&arena, ".%.12s", id);
+    struct error ignored;
 
     if (lock < 0)
         return error_sys(err, errno, "open the directory of container names");
     if (fs_lock(lock, FS_LOCK_EXCLUSIVE, err) < 0)
         return -1;
-    if (link_read(names_fd, name, ret_owner) == 0 && record_exists(state_fd, ret_owner))
+    if (link_read(names_fd, name, ret_owner) != 0)
+        ret_owner[0] = '\0';
+    else if (record_exists(state_fd, ret_owner))
         return 1;
     if (link_make(names_fd, temporary, id) < 0 || renameat(names_fd, temporary, names_fd, name) < 0)
         return error_sys(err, errno, "take the name \"%s\"", name);
+    /* What its owner had begun. container_records_collect gets what this doesn't. */
+    if (id_is_valid(ret_owner))
+        (void)fs_remove_tree(state_fd, arena_printf(&arena, "containers/%s", ret_owner), &ignored);
     return 0;
 }
 
@@ -375,12 +381,15 @@ int container_record_create(int state_fd, const struct container_spec *spec,
                             struct error *err)
 {
     char id[CONTAINER_ID_SIZE], owner[CONTAINER_ID_SIZE];
-    cleanup_fd int dir_fd = -1;
+    cleanup_fd int dir_fd = -1, lock_fd = -1;
     struct error ignored;
     int taken;
 
+    /* The lock tells container_records_collect that what it finds half-made is being made. */
     if (name_check("container", spec->name, err) < 0 ||
-        name_check("project", spec->project, err) < 0)
+        name_check("project", spec->project, err) < 0 ||
+        fs_open_dirs(state_fd, "containers", STATE_DIR_MODE, &lock_fd, err) < 0 ||
+        fs_lock(lock_fd, FS_LOCK_SHARED, err) < 0)
         return -1;
     random_hex(id, ID_DIGITS);
     taken = name_take(state_fd, spec->name, id, owner, err);
@@ -390,9 +399,10 @@ int container_record_create(int state_fd, const struct container_spec *spec,
         memcpy(ret_id, owner, sizeof(owner));
         return 1;
     }
+    /* The document comes last: with it the container exists, and is in every list. */
     if (dir_make(state_fd, id, &dir_fd, err) < 0 ||
-        document_write(dir_fd, id, clock_realtime_ns(), spec, image, err) < 0 ||
-        index_add(state_fd, spec->project, spec->name, id, err) < 0) {
+        index_add(state_fd, spec->project, spec->name, id, err) < 0 ||
+        document_write(dir_fd, id, clock_realtime_ns(), spec, image, err) < 0) {
         (void)container_record_remove(state_fd, id, spec->name, spec->project, &ignored);
         (void)container_records_sweep(state_fd, &ignored);
         return -1;
@@ -577,4 +587,46 @@ int container_records_sweep(int state_fd, struct error *err)
             return -1;
     }
     return 0;
+}
+
+/* Names of containers that don't exist. */
+static int collect_names(int state_fd, struct arena *arena, struct error *err)
+{
+    cleanup_fd int names_fd = openat(state_fd, "names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct strings names;
+
+    if (names_fd < 0)
+        return errno == ENOENT ? 0 : error_sys(err, errno, "open \"names\"");
+    if (fs_list(names_fd, ".", arena, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        char id[CONTAINER_ID_SIZE];
+
+        if (link_read(names_fd, names.items[i], id) == 0 && !record_exists(state_fd, id) &&
+            unlinkat(names_fd, names.items[i], 0) < 0 && errno != ENOENT)
+            return error_sys(err, errno, "remove the name \"%s\"", names.items[i]);
+    }
+    return 0;
+}
+
+int container_records_collect(int state_fd, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_fd int dir_fd = openat(state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct strings ids;
+    int locked;
+
+    if (dir_fd < 0)
+        return errno == ENOENT ? 0 : error_sys(err, errno, "open \"containers\"");
+    locked = fs_lock(dir_fd, FS_LOCK_TRY, err);
+    if (locked != 0) /* somebody creates: another time */
+        return locked < 0 ? -1 : 0;
+    if (fs_list(dir_fd, ".", &arena, &ids, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ids.n; i++) {
+        if (id_is_valid(ids.items[i]) && !record_exists(state_fd, ids.items[i]) &&
+            fs_remove_tree(dir_fd, ids.items[i], err) < 0)
+            return -1;
+    }
+    return collect_names(state_fd, &arena, err);
 }

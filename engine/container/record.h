@@ -130,3 +130,7 @@ int container_record_remove(int state_fd, const char *id, const char *name, cons
 
 /* Delete what was removed. Two at once are fine. */
 int container_records_sweep(int state_fd, struct error *err);
+
+/* Removes what creators that were killed left: directories without a record, names without a
+ * container. Does nothing while somebody creates. */
+int container_records_collect(int state_fd, struct error *err);

@@ -92,7 +92,8 @@ int sweep_main(int argc, char **argv, const char *state_root)
     sys_set_process_title(argc, argv, "berth sweep");
     if (state_fd < 0)
         return 1;
-    if (container_records_sweep(state_fd, &err) < 0) {
+    if (container_records_collect(state_fd, &err) < 0 ||
+        container_records_sweep(state_fd, &err) < 0) {
         keeper_log("delete removed containers: %s", err.text);
         return 1;
     }

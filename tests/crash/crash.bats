@@ -155,7 +155,7 @@ crash_during_up()
         echo "round $round"
         start_berth up.out up -d
         kill_during "$victim" "$UP_US"
-        quiet berth up -d
+        quiet berth up -d || { dump_state; return 1; }
         assert_as_undisturbed
         quiet berth down -v
         assert_gone
@@ -171,7 +171,7 @@ crash_during_down()
         quiet berth up -d
         start_berth down.out down
         kill_during "$victim" "$DOWN_US"
-        quiet berth up -d
+        quiet berth up -d || { dump_state; return 1; }
         assert_as_undisturbed
         quiet berth down -v
         assert_gone
