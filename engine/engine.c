@@ -296,15 +296,24 @@ static int lock_timed_out(int dir_fd, const char *project, struct error *err)
                      owner.len ? buf_text(&owner) : "another process");
 }
 
+/* 1 when the project's directory was removed between making it and making the lock in it. */
 static int open_lock(struct engine *engine, const char *project, int *ret_dir_fd, int *ret_fd,
                      struct error *err)
 {
     cleanup_fd int dir_fd = -1;
+    struct error one = ERROR_INIT;
     int fd;
 
-    if (engine_project_run_dir(engine, project, &dir_fd, err) < 0)
+    if (engine_project_run_dir(engine, project, &dir_fd, &one) < 0) {
+        if (one.errnum == ENOENT)
+            return 1;
+        if (err)
+            *err = one;
         return -1;
+    }
     fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT)
+        return 1;
     if (fd < 0)
         return error_sys(err, errno, "open the lock of project \"%s\"", project);
     *ret_dir_fd = fd_take(&dir_fd);
@@ -326,11 +335,12 @@ int engine_project_lock(struct engine *engine, const char *project, const char *
     cleanup_fd int dir_fd = -1, fd = -1;
 
     for (;;) {
-        int result;
+        int result = fd < 0 ? open_lock(engine, project, &dir_fd, &fd, err) : 0;
 
-        if (fd < 0 && open_lock(engine, project, &dir_fd, &fd, err) < 0)
-            return -1;
-        result = fs_lock(fd, FS_LOCK_TRY, err);
+        if (result > 0)
+            continue;
+        if (result == 0)
+            result = fs_lock(fd, FS_LOCK_TRY, err);
         if (result < 0)
             return -1;
         if (result == 0 && !is_removed(fd))

@@ -139,11 +139,18 @@ int keeper_forget(int run_fd, const char *project, struct error *err)
     const char *path = arena_printf(&arena, "projects/%s", project);
     cleanup_fd int fd = openat(run_fd, arena_printf(&arena, "%s/" KEEPER_ALIVE_FILE, path),
                                O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    struct error one = ERROR_INIT;
     int result = fd >= 0 ? fs_lock(fd, FS_LOCK_TRY, err) : 0;
 
-    if (result == 0)
-        result = fs_remove_tree(run_fd, path, err);
-    return result < 0 ? -1 : 0;
+    if (result != 0)
+        return result < 0 ? -1 : 0;
+    /* Not empty: the next one waits for the project already, and has made a new lock in there. */
+    if (fs_remove_tree(run_fd, path, &one) < 0 && one.errnum != ENOTEMPTY) {
+        if (err)
+            *err = one;
+        return -1;
+    }
+    return 0;
 }
 
 static int open_socket_watch(int dir_fd, int *ret_fd, struct error *err)
