@@ -433,6 +433,9 @@ static void on_spawned(struct supervised *container, struct zygote_event *event)
     container->pid = event->pid;
     container->pidfd = fd_take(&event->pidfd);
     container->start_ticks = sys_process_start_ticks(event->pid);
+    /* It was to die before it was born. */
+    if (container->life.state == LIFE_STOPPING)
+        kill_all(container);
 }
 
 static void on_armed(struct supervised *container, struct zygote_event *event)

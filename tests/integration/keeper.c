@@ -160,6 +160,24 @@ TEST(removing_a_running_container_leaves_nothing)
     world_do(world, WORLD_REMOVE, &spec);
 }
 
+TEST(what_is_removed_while_it_is_built_is_gone)
+{
+    struct world *world = world_open();
+    struct container_spec spec = world_spec(world, "one", NULL);
+    struct container_info info;
+    struct error err = ERROR_INIT;
+
+    for (int i = 0; i < 20; i++) {
+        CHECK_OK(engine_session_create(world->session, ++world->last_tag, &spec, &err), &err);
+        if (i % 2)
+            CHECK_OK(engine_session_start(world->session, ++world->last_tag, spec.name, &err),
+                     &err);
+        world_do(world, WORLD_REMOVE, &spec);
+        CHECK_FAILS(engine_container_find(world->engine, &world->arena, spec.name, &info, &err),
+                    ERROR_NOT_FOUND, spec.name);
+    }
+}
+
 TEST(the_keeper_ends_when_nothing_runs_and_nobody_is_connected)
 {
     struct world *world = world_open();
