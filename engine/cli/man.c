@@ -32,7 +32,7 @@ static size_t print_character(struct buf *out, const char *text, bool is_minus)
         return 1;
     }
     for (; (text[n] & 0xc0) == 0x80; n++)
-        point = point << 6 | (text[n] & 0x3fu);
+        point = point << 6 | ((unsigned char)text[n] & 0x3fu);
     buf_printf(out, "\\[u%04X]", point);
     return n;
 }
