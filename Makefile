@@ -290,7 +290,7 @@ if [ -n "$$missing" ]; then \
 endef
 
 deps:  ## install what is missing of the packages we need to build and test (root)
-	$(call install_packages,$(DEPS_BUILD) $(DEPS_TEST))
+	$(call install_packages,$(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_TEST))
 
 deps-demo:  ## install what is missing of the packages we need to build and to run the demo (root)
 	$(call install_packages,$(DEPS_BUILD) $(DEPS_DEMO))

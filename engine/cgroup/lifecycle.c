@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -388,18 +389,29 @@ int cgroup_remove(const struct cgroup_layout *layout, const char *project, const
     return -1;
 }
 
-/* The caller goes up to the root, the only group that may hold processes beside controllers (below
- * a delegated group there is no such place: then .keeper stays). The zygote is ending. */
+/* The caller, and what of it is still ending or deleting, go up to the root: the only group that
+ * may hold processes beside controllers (below a delegated group there is none: then .keeper
+ * stays). */
 static void leave_keeper_group(const struct cgroup_layout *layout, const char *project)
 {
     cleanup_fd int root_fd = open(layout->v2_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup_fd int group_fd = -1;
+    cleanup_buf struct buf pids = BUF_INIT;
     struct error ignored = ERROR_INIT; /* a group that stays busy isn't removed below */
+    struct str line, rest;
 
-    if (root_fd >= 0 &&
-        group_open(layout->v2_root, project, CGROUP_KEEPER, &group_fd, &ignored) == 0 &&
-        group_write(root_fd, "cgroup.procs", "0") == 0)
-        (void)wait_empty_fd(layout, group_fd, KEEPER_WAIT_MS, &ignored);
+    if (root_fd < 0 ||
+        group_open(layout->v2_root, project, CGROUP_KEEPER, &group_fd, &ignored) != 0 ||
+        group_read(group_fd, "cgroup.procs", &pids) < 0)
+        return;
+    rest = buf_str(&pids);
+    while (str_cut(rest, '\n', &line, &rest)) {
+        char pid[16];
+
+        (void)snprintf(pid, sizeof(pid), "%.*s", (int)line.len, line.data);
+        (void)group_write(root_fd, "cgroup.procs", pid); /* has ended: just as well */
+    }
+    (void)wait_empty_fd(layout, group_fd, KEEPER_WAIT_MS, &ignored);
 }
 
 int cgroup_remove_project(const struct cgroup_layout *layout, const char *project,

@@ -22,6 +22,7 @@
 
 enum {
     RECORD_FORMAT = 1,
+    SWEEP_ROUNDS = 3,
     STATE_DIR_MODE = 0700,
     UPPER_MODE = 0755, /* the mode of the container's root */
     ID_DIGITS = CONTAINER_ID_SIZE - 1,
@@ -569,24 +570,44 @@ int container_record_remove(int state_fd, const char *id, const char *name, cons
     return 0;
 }
 
-int container_records_sweep(int state_fd, struct error *err)
+/* One failure doesn't keep the others: another project's sweeper may delete the same tree. */
+static int sweep_round(int dir_fd, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_fd int dir_fd = openat(state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct error first = ERROR_INIT, one = ERROR_INIT;
     struct strings names;
+
+    if (fs_list(dir_fd, ".", &arena, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        if (text_starts_with(names.items[i], ".removed-") &&
+            fs_remove_tree(dir_fd, names.items[i], &one) < 0)
+            error_gather(&first, &one);
+    }
+    if (first.code == ERROR_NONE)
+        return 0;
+    if (err)
+        *err = first;
+    return -1;
+}
+
+int container_records_sweep(int state_fd, struct error *err)
+{
+    cleanup_fd int dir_fd = openat(state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct error last = ERROR_INIT;
 
     if (dir_fd < 0 && errno == ENOENT)
         return 0;
     if (dir_fd < 0)
         return error_sys(err, errno, "open \"containers\"");
-    if (fs_list(dir_fd, ".", &arena, &names, err) < 0)
-        return -1;
-    for (size_t i = 0; i < names.n; i++) {
-        if (text_starts_with(names.items[i], ".removed-") &&
-            fs_remove_tree(dir_fd, names.items[i], err) < 0)
-            return -1;
+    for (int i = 0; i < SWEEP_ROUNDS; i++) {
+        last = (struct error)ERROR_INIT;
+        if (sweep_round(dir_fd, &last) == 0)
+            return 0;
     }
-    return 0;
+    if (err)
+        *err = last;
+    return -1;
 }
 
 /* Names of containers that don't exist. */
