@@ -168,13 +168,13 @@ static json_t *networks_to_json(const struct container_info *container)
     return networks;
 }
 
-/* That of the last end, while it doesn't run again. */
+/* That of the last end, while it doesn't run again; -1 = unknown. */
 static int exit_code_shown(const struct container_info *container)
 {
     bool has_ended =
         container->status == CONTAINER_EXITED || container->status == CONTAINER_RESTARTING;
 
-    return has_ended && container->exit_code > 0 ? container->exit_code : 0;
+    return has_ended ? container->exit_code : 0;
 }
 
 static json_t *container_to_json(const struct container_info *container)
