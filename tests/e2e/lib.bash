@@ -300,7 +300,7 @@ dump_state()
         echo "--- $project"
         berth -p "$project" ps -a --format json 2>&1 | jq -c '{Name, State, Status, Health, ExitCode, Pid, Restarts}' || true
         berth -p "$project" logs -t --tail 2 2>&1 || true
-        tail -n 20 "$BERTH_RUN/projects/$project/keeper.log" 2>/dev/null || true
+        tail -n 20 "$BERTH_RUN/projects/$project"/{keeper.log,journal} 2>/dev/null || true
     done
 }
 
