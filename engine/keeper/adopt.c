@@ -244,6 +244,14 @@ static void adopt_running(struct supervised *container)
     container_record_release(&record);
 }
 
+void adopt_started(struct supervised *container)
+{
+    lifecycle_adopt(&container->life, LIFE_RUNNING, clock_monotonic_ns());
+    adopt_running(container);
+    container->has_waiters_to_check = true;
+    supervise_changed(container);
+}
+
 /* ------------------------------------------------------------------ records */
 
 static void load_state(struct supervised *container, const struct container_state *state)

@@ -451,6 +451,10 @@ static void on_started(struct supervised *container)
 {
     container->started_ns = clock_realtime_ns();
     container->finished_ns = 0;
+    if (container->life.state == LIFE_ARMED) { /* our predecessor let it go, and died */
+        adopt_started(container);
+        return;
+    }
     supervise_event(container, LIFE_EXEC_OK);
     if (container->life.state == LIFE_RUNNING)
         probe_start(container);

@@ -277,7 +277,8 @@ bool shield_ignores(pid_t pid, int signal);
 int adopt_records(struct keeper *keeper, struct error *err); /* at start */
 void adopt_inventory(struct keeper *keeper, struct zygote_event *event);
 void adopt_inventory_end(struct keeper *keeper);
-void adopt_armed(struct supervised *container); /* built by our predecessor */
+void adopt_armed(struct supervised *container);   /* built by our predecessor */
+void adopt_started(struct supervised *container); /* built and let go by our predecessor */
 void adopt_zygote_death(struct keeper *keeper);
 /* The exit code of a process we hold a pidfd of: from waitid when it is our child, else from the
  * kernel's memory (PIDFD_GET_INFO, Linux 6.15), else from what is left of it as a zombie. Returns 1
