@@ -4,7 +4,7 @@
 
 load ../e2e/lib
 
-ROUNDS=${CRASH_ROUNDS:-3}
+ROUNDS=${CRASH_ROUNDS:-1}
 
 setup()
 {
