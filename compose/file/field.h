@@ -4,7 +4,7 @@
  *
  * A `struct shape` says what keys an object of the Compose file has; a `struct field` what one key
  * is: its type (how to bring it to its long form, check and bind it, and print it), how two files'
- * values merge, and where it goes in the model. A new key is a row in a table (shapes.c), and a
+ * values merge, and where it goes in the model. A new key is a row in a table (shapes_*.c), and a
  * type where no existing one fits. */
 
 #include <stdbool.h>

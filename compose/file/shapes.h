@@ -1,6 +1,7 @@
 #pragma once
 
-/* The tables: every key of the Compose specification (private to compose/file). */
+/* The tables: every key of the Compose specification (private to compose/file). Each stands in the
+ * shapes_*.c of its concept. */
 
 #include "compose/file/field.h"
 
@@ -12,3 +13,9 @@ extern const struct shape extends_shape; /* struct extends (load.h) */
 extern const struct shape service_shape; /* struct draft */
 extern const struct shape network_shape; /* struct network */
 extern const struct shape volume_shape;  /* struct volume */
+
+/* Parts of a service. */
+extern const struct shape build_shape;       /* struct build */
+extern const struct shape mounts_shape;      /* items of volumes: struct service_mount */
+extern const struct shape attachments_shape; /* values of networks: struct service_network */
+extern const struct shape ports_shape;       /* items of ports: struct service_port */

@@ -1,6 +1,6 @@
 #pragma once
 
-/* The types of the tables in shapes.c (private to compose/file). Behind each name: what is bound.
+/* The types of the tables in shapes_*.c (private to compose/file). Behind each name: what is bound.
  */
 
 #include <stdint.h>
