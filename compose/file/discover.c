@@ -71,6 +71,10 @@ static int add_read_source(struct load *load, int fd, const char *path, size_t m
     int result = read_source(load, fd, path, max_bytes, at, &bytes);
     bool is_stdin = strcmp(path, "-") == 0;
 
+    load->n_bytes += bytes.len;
+    if (result == 0 && load->n_bytes > LOAD_TOTAL_MAX)
+        result = report_error(&load->report, at, NULL, "the files are larger than %d MB together",
+                              LOAD_TOTAL_MAX >> 20);
     if (result == 0)
         *ret_source = report_add_source(
             &load->report, is_stdin ? "-" : load_shown_path(load, path), is_stdin ? NULL : path,
@@ -125,8 +129,7 @@ const char *load_resolve_path(struct load *load, const char *path)
 /* ---- environment ------------------------------------------------------------------------------
  */
 
-/* `more` fills in what `environment` does not have; the first definition wins there, too. */
-static void add_environment(struct load *load, const struct pairs *more)
+void load_add_environment(struct load *load, const struct pairs *more)
 {
     struct pairs joined = {
         .items = arena_new_array(load->arena, struct pair, load->environment.n + more->n + 1),
@@ -158,8 +161,8 @@ static const char *find_in_pairs(const void *context, struct str name)
     return NULL;
 }
 
-static int add_env_file(struct load *load, const char *path, enum load_presence presence,
-                        struct pairs *into)
+int load_env_file(struct load *load, const char *path, enum load_presence presence, struct span at,
+                  struct pairs *into)
 {
     struct variables earlier = {.find = find_in_pairs, .context = into};
     struct dotenv_scope scope = {.outer = &load->variables, .earlier = &earlier};
@@ -168,7 +171,7 @@ static int add_env_file(struct load *load, const char *path, enum load_presence 
     uint32_t source;
     int result;
 
-    result = load_source(load, path, DOTENV_FILE_MAX, presence, (struct span){0}, &source);
+    result = load_source(load, path, DOTENV_FILE_MAX, presence, at, &source);
     if (result != 0)
         return result;
     if (dotenv_parse(&load->report, source, DOTENV_COMPOSE, &scope, &parsed) < 0)
@@ -231,7 +234,7 @@ static int add_explicit_env_files(struct load *load, bool *ret_any)
     *ret_any = files.n > 0;
     for (size_t i = 0; i < files.n; i++) {
         const char *path = path_join(load->arena, load->options->working_dir, files.items[i]);
-        int result = add_env_file(load, path, LOAD_OPTIONAL, &pairs);
+        int result = load_env_file(load, path, LOAD_OPTIONAL, (struct span){0}, &pairs);
 
         if (result > 0)
             return report_error(&load->report, (struct span){0}, NULL, "couldn't find env file: %s",
@@ -239,11 +242,11 @@ static int add_explicit_env_files(struct load *load, bool *ret_any)
         if (result < 0)
             return -1;
     }
-    add_environment(load, &pairs);
+    load_add_environment(load, &pairs);
     return 0;
 }
 
-static int add_default_env_file(struct load *load, const char *directory)
+int load_default_env_file(struct load *load, const char *directory)
 {
     const char *path = path_join(load->arena, directory, ".env");
     struct pairs pairs = {0};
@@ -251,9 +254,9 @@ static int add_default_env_file(struct load *load, const char *directory)
 
     if (stat(path, &info) < 0 || S_ISDIR(info.st_mode))
         return 0;
-    if (add_env_file(load, path, LOAD_OPTIONAL, &pairs) < 0)
+    if (load_env_file(load, path, LOAD_OPTIONAL, (struct span){0}, &pairs) < 0)
         return -1;
-    add_environment(load, &pairs);
+    load_add_environment(load, &pairs);
     return 0;
 }
 
@@ -324,6 +327,8 @@ static int named_files(struct load *load, const struct strings *names, struct st
             return report_error(&load->report, (struct span){0}, NULL,
                                 "standard input can be named only once");
         has_stdin |= is_stdin;
+        if (load_refuse_remote(load, names->items[i], (struct span){0}) < 0)
+            return -1;
         ret->items[ret->n++] =
             is_stdin ? "-" : path_join(load->arena, load->options->working_dir, names->items[i]);
     }
@@ -369,18 +374,18 @@ int discover_files(struct load *load, struct strings *ret_paths, struct error *e
     if (!env(load, "PWD")) {
         struct pair pwd = {.name = "PWD", .value = load->options->working_dir};
 
-        add_environment(load, &(struct pairs){.items = &pwd, .n = 1});
+        load_add_environment(load, &(struct pairs){.items = &pwd, .n = 1});
     }
     if (add_explicit_env_files(load, &has_explicit) < 0)
         return -1;
     wants_default = !has_explicit && !is_true(env(load, "COMPOSE_DISABLE_ENV_FILE"));
-    if (wants_default && add_default_env_file(load, start) < 0)
+    if (wants_default && load_default_env_file(load, start) < 0)
         return -1;
     if (choose_files(load, &files, err) < 0)
         return -1;
     load->directory = choose_directory(load, &files);
     if (wants_default && strcmp(load->directory, start) != 0 &&
-        add_default_env_file(load, load->directory) < 0)
+        load_default_env_file(load, load->directory) < 0)
         return -1;
     *ret_paths = files;
     return 0;
@@ -432,7 +437,7 @@ int discover_name(struct load *load, const char *from_files, struct span span, s
     load->name = name;
     pair.value = name;
     if (!env(load, pair.name))
-        add_environment(load, &(struct pairs){.items = &pair, .n = 1});
+        load_add_environment(load, &(struct pairs){.items = &pair, .n = 1});
     for (size_t i = 0; i < load->environment.n; i++) { /* -p beats the variable */
         if (strcmp(load->environment.items[i].name, pair.name) == 0)
             load->environment.items[i].value = name;

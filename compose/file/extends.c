@@ -117,11 +117,8 @@ static const struct sheet *open_file(struct extender *extender, const char *dire
     const char *path;
     uint32_t source = at.file;
 
-    if (load_is_remote(file) || text_starts_with(file, "oci://")) {
-        report_error(&load->report, at, "fetch it and name the file",
-                     "cannot extend from %s: remote files are not supported yet", file);
+    if (load_refuse_remote(load, file, at) < 0)
         return NULL;
-    }
     load->directory = directory;
     path = load_resolve_path(load, file);
     load->directory = project_directory;

@@ -1,7 +1,8 @@
 /* Loading a project, step by step in the order of compose.md section 1:
  *
- *   files and environment → YAML → name → interpolation → long forms → extends → merge → binding
- *   by tables → defaults, paths, names → profiles → consistency → services named → env files.
+ *   files and environment → YAML → name → interpolation → long forms → include → extends → merge →
+ *   binding by tables → defaults, paths, names → profiles → consistency → services named → env
+ * files.
  *
  * Each step reports all it finds; the next one runs only over what is sound enough for it. */
 
@@ -87,35 +88,76 @@ const struct node *load_document(struct load *load, const struct node *document)
     return field_canonical(load, &file_field, document);
 }
 
-/* Interpolation, long forms, extends, merge: all documents as one. */
-static const struct node *merge_all(struct load *load, const struct yaml_documents *documents)
+const struct node *load_documents(struct load *load, const struct yaml_documents *documents)
 {
+    const struct include_link *outer = load->link;
     const struct node *merged = NULL;
 
     for (size_t i = 0; i < documents->n; i++) {
         const struct node *document = documents->items[i];
+        const struct source *source = &load->report.sources.items[document->span.file];
         size_t n_extends = load->n_extends;
+        struct include_link link = outer ? *outer : (struct include_link){0};
+        size_t n_errors;
 
+        link.path = source->path;
+        link.source = document->span.file;
+        load->link = &link;
         warn_version(load, document);
         document = load_document(load, document);
-        if (load->n_extends > n_extends)
+        n_errors = load->report.n_errors;
+        document = include_resolve(load, document);
+        /* without all that it includes, extends would only miss services */
+        if (load->report.n_errors == n_errors && load->n_extends > n_extends)
             document = extends_resolve(load, document);
         merged = merge_documents(load, merged, document);
     }
+    load->link = outer;
     return merged;
 }
 
 /* ---- files that files name ------------------------------------------------------------------- */
 
+int load_refuse_remote(struct load *load, const char *path, struct span at)
+{
+    if (!load_is_remote(path) && !text_starts_with(path, "oci://"))
+        return 0;
+    return report_error(&load->report, at, "fetch it and name the file",
+                        "%s: remote Compose files are not supported yet", path);
+}
+
+/* The same file gives the same nodes: it is parsed once, however often it is named. */
+static const struct parsed_file *parse_file(struct load *load, uint32_t source)
+{
+    struct yaml_documents documents = {0};
+    struct parsed_file file = {.source = source};
+
+    for (size_t i = 0; i < load->parsed_files.n; i++) {
+        if (load->parsed_files.items[i].source == source)
+            return &load->parsed_files.items[i];
+    }
+    file.is_broken = yaml_parse(&load->report, source, &documents) < 0;
+    file.documents = vec_to_arena(&documents, load->arena);
+    file.n_documents = documents.n;
+    vec_release(&documents);
+    vec_push(&load->parsed_files, file);
+    return vec_last(&load->parsed_files);
+}
+
 int load_named_file(struct load *load, const char *path, struct span at,
                     struct yaml_documents *documents, uint32_t *ret_source)
 {
+    const struct parsed_file *file;
+
     if (++load->n_parsed > LOAD_PARSED_MAX)
         return report_error(&load->report, at, NULL,
                             "extends and include lead to more than %d files", LOAD_PARSED_MAX);
     if (load_source(load, path, LOAD_FILE_MAX, LOAD_REQUIRED, at, ret_source) < 0)
         return -1;
-    return yaml_parse(&load->report, *ret_source, documents);
+    file = parse_file(load, *ret_source);
+    for (size_t i = 0; i < file->n_documents; i++)
+        vec_push(documents, file->documents[i]);
+    return file->is_broken ? -1 : 0;
 }
 
 int load_count_nodes(struct load *load, size_t n_more, struct span at)
@@ -203,7 +245,7 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
         find_name(load, documents, &name, &name_span) < 0 ||
         discover_name(load, name, name_span, err) < 0)
         return -1;
-    root = merge_all(load, documents);
+    root = load_documents(load, documents);
     if (!root)
         return -1;
     model_decode(load, root, &model);
@@ -242,6 +284,7 @@ int project_load(struct arena *arena, const struct project_options *options,
         *ret = project;
     }
     vec_release(&documents);
+    vec_release(&load.parsed_files);
     report_release(&load.report);
     return result;
 }

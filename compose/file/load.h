@@ -9,14 +9,38 @@
 #include "compose/file/interpolate.h"
 #include "compose/file/project.h"
 #include "compose/file/report.h"
+#include "engine/base/vec.h"
 
 struct arena;
 struct field;
 struct node;
 struct yaml_documents;
 
-/* LOAD_PARSED_MAX: files that extends and include lead to, each time they are read. */
-enum { LOAD_FILE_MAX = 10 << 20, LOAD_FILES_MAX = 100, LOAD_PARSED_MAX = 500 };
+/* LOAD_PARSED_MAX: files that extends and include lead to, counted each time they are named.
+ * LOAD_TOTAL_MAX: bytes of all files together. */
+enum {
+    LOAD_FILE_MAX = 10 << 20,
+    LOAD_FILES_MAX = 100,
+    LOAD_PARSED_MAX = 1000,
+    LOAD_TOTAL_MAX = 64 << 20,
+};
+
+/* A file that extends or include named, parsed once. */
+struct parsed_file {
+    uint32_t source;
+    bool is_broken; /* and that is reported */
+    const struct node *const *documents;
+    size_t n_documents;
+};
+
+/* The file being loaded, and the one that includes it, up to the project's own. */
+struct include_link {
+    const struct include_link *outer;
+    const char *path;
+    uint32_t source;
+    struct span at; /* of its path in the including file; line 0: the project's own */
+    size_t depth;
+};
 
 struct load {
     struct arena *arena;
@@ -30,7 +54,10 @@ struct load {
     size_t n_interpolated; /* bytes, for the limit */
     size_t n_extends;      /* seen by the long forms: most files have none */
     size_t n_parsed;       /* files that extends and include led to, for the limit */
+    size_t n_bytes;        /* of all sources, for the limit */
     size_t n_nodes;        /* that they made, for the limit */
+    VEC(struct parsed_file) parsed_files;
+    const struct include_link *link; /* of the document being loaded */
 };
 
 /* A service with what only the loader needs of it. `service` comes first: tables of services bind
@@ -46,6 +73,13 @@ struct draft {
     struct service service;
     struct env_file *env_files;
     size_t n_env_files;
+};
+
+/* What an element of `include` says. */
+struct include {
+    struct strings paths; /* the first is the main one, the others override it */
+    const char *project_directory;
+    struct strings env_files;
 };
 
 /* What `extends` says. */
@@ -72,12 +106,25 @@ const char *load_shown_path(const struct load *load, const char *path);
 const char *load_resolve_path(struct load *load, const char *path);
 /* A URL or a git repository, where a path could stand. */
 bool load_is_remote(const char *path);
+/* Report that a Compose file can't be remote, if `path` is (oci://, git, URLs): -1. */
+int load_refuse_remote(struct load *load, const char *path, struct span at);
+/* `more` fills in what load->environment does not have; the first definition wins in it, too. */
+void load_add_environment(struct load *load, const struct pairs *more);
+/* Read an env file in front of *into (a list where the first definition holds). Presence, `at` and
+ * the result as in load_source. */
+int load_env_file(struct load *load, const char *path, enum load_presence presence, struct span at,
+                  struct pairs *into);
+/* Add the directory's .env to the environment, if it has one. */
+int load_default_env_file(struct load *load, const char *directory);
 /* Read and parse a file that `at` names; its documents are pushed. Remote ones are refused; -1:
  * reported. */
 int load_named_file(struct load *load, const char *path, struct span at,
                     struct yaml_documents *documents, uint32_t *ret_source);
 /* A document's variables expanded, then its long forms: what every other step starts from. */
 const struct node *load_document(struct load *load, const struct node *document);
+/* Every document interpolated, in long form, its include and extends followed, merged in order.
+ * NULL: there was none. */
+const struct node *load_documents(struct load *load, const struct yaml_documents *documents);
 /* Count `n_more` nodes towards what extends and include may make; -1: too many, reported at `at`.
  */
 int load_count_nodes(struct load *load, size_t n_more, struct span at);
@@ -90,6 +137,10 @@ const struct node *merge_documents(struct load *load, const struct node *base,
  * stay in the result, so that they act on what it is merged over as well. */
 const struct node *merge_below(struct load *load, const struct field *field,
                                const struct node *base, const struct node *over);
+
+/* The document merged over what its `include` leads to, without the key (include.c). What
+ * can't be used is reported and left out. */
+const struct node *include_resolve(struct load *load, const struct node *document);
 
 /* The document with every service's `extends` followed (extends.c). Relative names of files start
  * at load->directory. */

@@ -1,5 +1,6 @@
 /* Relative paths of a tree, made absolute while it is still known where they were written: what
- * extends takes from another file must not move to the project's directory (compose.md 1.13). */
+ * extends and include take from another file must not move to the project's directory (compose.md
+ * 1.13). */
 
 #include <string.h>
 
@@ -7,102 +8,116 @@
 #include "compose/file/node.h"
 #include "engine/base/arena.h"
 
-/* The copy keeps the tag, too: it stands where `node` stood. */
-static struct node *copy_tagged(struct load *load, const struct node *node)
-{
-    struct node *copy = node_copy(load->arena, node, 0);
+/* Is the path of `parent` one on this machine? */
+typedef bool (*applies_fn)(const struct node *parent, const char *path);
 
-    copy->tag = node->tag;
-    copy->has_tags = node->has_tags;
-    return copy;
+static bool member_is(const struct node *map, const char *key, const char *wanted)
+{
+    const struct node *value = node_get(map, key);
+
+    return value && node_is_text(value) && strcmp(value->text, wanted) == 0;
 }
 
-/* `map` with another value under a key it has. */
-static const struct node *replace(struct load *load, const struct node *map, const char *key,
-                                  const struct node *value)
+static bool is_any(const struct node *parent, const char *path)
 {
-    const struct node_entry *entry = node_find(map, key);
-    struct node *copy;
-
-    if (!entry || entry->value == value)
-        return map;
-    copy = copy_tagged(load, map);
-    copy->entries[entry - map->entries].value = value;
-    return copy;
-}
-
-/* `map` with the path under `key` absolute. */
-static const struct node *resolve_member(struct load *load, const struct node *map, const char *key)
-{
-    const struct node *path = node_get(map, key);
-    struct node *resolved;
-
-    if (!path || !node_is_text(path) || path->tag == NODE_RESET || !path->text[0] ||
-        path->text[0] == '/' || load_is_remote(path->text))
-        return map;
-    resolved = node_new_text(load->arena, load_resolve_path(load, path->text), path->span);
-    resolved->tag = path->tag;
-    resolved->has_tags = path->has_tags;
-    return replace(load, map, key, resolved);
-}
-
-static bool is_bind(const struct node *item)
-{
-    const struct node *type = node_get(item, "type");
-
-    return type && node_is_text(type) && strcmp(type->text, "bind") == 0;
-}
-
-static bool is_any(const struct node *item)
-{
-    (void)item;
+    (void)parent;
+    (void)path;
     return true;
 }
 
-/* `service` with the path under `member` absolute in those items of the list `key` that `applies`
- * chooses. */
-static const struct node *resolve_items(struct load *load, const struct node *service,
-                                        const char *key, const char *member,
-                                        bool (*applies)(const struct node *item))
+static bool is_bind(const struct node *mount, const char *path)
 {
-    const struct node *list = node_get(service, key);
-    struct node *copy;
-
-    if (!list || list->kind != NODE_LIST)
-        return service;
-    copy = copy_tagged(load, list);
-    for (size_t i = 0; i < copy->n; i++) {
-        if (applies(copy->entries[i].value))
-            copy->entries[i].value = resolve_member(load, copy->entries[i].value, member);
-    }
-    return replace(load, service, key, copy);
+    (void)path;
+    return member_is(mount, "type", "bind");
 }
 
-static const struct node *resolve_service(struct load *load, const struct node *service)
+/* Another service's, an image, a stage: "service:web", "docker-image://…". */
+static bool is_directory(const struct node *contexts, const char *path)
 {
-    const struct node *build = node_get(service, "build");
+    (void)contexts;
+    return !strstr(path, "://") && !text_starts_with(path, "service:") &&
+           !text_starts_with(path, "target:");
+}
 
-    if (build)
-        service = replace(load, service, "build", resolve_member(load, build, "context"));
-    service = resolve_items(load, service, "volumes", "source", is_bind);
-    return resolve_items(load, service, "env_file", "path", is_any);
+/* The options of a local volume that is a bind mount. */
+static bool is_bind_device(const struct node *options, const char *path)
+{
+    (void)path;
+    return member_is(options, "o", "bind");
+}
+
+/* Where paths stand: a key, "*" every value of a mapping, "[]" every item of a list. */
+static const struct {
+    const char *steps[6];
+    applies_fn applies;
+} places[] = {
+    {{"services", "*", "build", "context"}, is_any},
+    {{"services", "*", "build", "additional_contexts", "*"}, is_directory},
+    {{"services", "*", "build", "ssh", "*"}, is_any},
+    {{"services", "*", "env_file", "[]", "path"}, is_any},
+    {{"services", "*", "label_file", "[]"}, is_any},
+    {{"services", "*", "develop", "watch", "[]", "path"}, is_any},
+    {{"services", "*", "volumes", "[]", "source"}, is_bind},
+    {{"configs", "*", "file"}, is_any},
+    {{"secrets", "*", "file"}, is_any},
+    {{"volumes", "*", "driver_opts", "device"}, is_bind_device},
+};
+
+enum { N_STEPS_MAX = sizeof(places[0].steps) / sizeof(places[0].steps[0]) };
+
+static const struct node *resolve_path(struct load *load, const struct node *parent,
+                                       const struct node *path, applies_fn applies)
+{
+    struct node *resolved;
+
+    if (!node_is_text(path) || path->tag == NODE_RESET || !path->text[0] || path->text[0] == '/' ||
+        load_is_remote(path->text) || !applies(parent, path->text))
+        return path;
+    resolved = node_new_text(load->arena, load_resolve_path(load, path->text), path->span);
+    resolved->tag = path->tag;
+    resolved->has_tags = path->has_tags;
+    return resolved;
+}
+
+/* `node` with the paths below it absolute; itself, if there are none. */
+static const struct node *resolve(struct load *load, const struct node *node,
+                                  const char *const *steps, size_t n_steps, applies_fn applies)
+{
+    bool is_list = strcmp(steps[0], "[]") == 0;
+    bool is_each = is_list || strcmp(steps[0], "*") == 0;
+    bool is_last = n_steps == 1 || !steps[1];
+    struct node *copy = NULL;
+
+    if (node->kind != (is_list ? NODE_LIST : NODE_MAP))
+        return node;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const struct node *value;
+
+        if (!is_each && strcmp(entry->key, steps[0]) != 0)
+            continue;
+        value = is_last ? resolve_path(load, node, entry->value, applies)
+                        : resolve(load, entry->value, steps + 1, n_steps - 1, applies);
+        if (value == entry->value)
+            continue;
+        if (!copy) {
+            copy = node_copy(load->arena, node, 0);
+            copy->tag = node->tag;
+            copy->has_tags = node->has_tags;
+        }
+        copy->entries[i].value = value;
+    }
+    return copy ? copy : node;
 }
 
 const struct node *relative_resolve(struct load *load, const struct node *document,
                                     const char *directory)
 {
-    const struct node *services = node_get(document, "services");
     const char *project_directory = load->directory;
-    struct node *copy;
 
-    if (!services || services->kind != NODE_MAP)
-        return document;
     load->directory = directory;
-    copy = copy_tagged(load, services);
-    for (size_t i = 0; i < copy->n; i++) {
-        if (copy->entries[i].value->kind == NODE_MAP)
-            copy->entries[i].value = resolve_service(load, copy->entries[i].value);
-    }
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        document = resolve(load, document, places[i].steps, N_STEPS_MAX, places[i].applies);
     load->directory = project_directory;
-    return replace(load, document, "services", copy);
+    return document;
 }

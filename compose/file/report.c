@@ -126,12 +126,15 @@ const char *report_subject(const struct report *report)
     static const struct {
         const char *section;
         const char *noun;
-    } nouns[] = {{"services", "service"}, {"networks", "network"}, {"volumes", "volume"}};
+    } nouns[] = {
+        {"services", "service"}, {"networks", "network"}, {"volumes", "volume"},
+        {"configs", "config"},   {"secrets", "secret"},   {"models", "model"},
+    };
 
-    if (report->depth < 2 || !report->path[0].key || !report->path[1].key)
+    if (report->depth < 2)
         return "top level";
     for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
-        if (strcmp(report->path[0].key, nouns[i].section) == 0)
+        if (report->path[1].key && text_equal(report->path[0].key, nouns[i].section))
             return arena_printf(report->arena, "%s \"%s\"", nouns[i].noun, report->path[1].key);
     }
     return report_path(report);
@@ -196,9 +199,29 @@ static void sort_by_place(struct report *report)
         report->items.items[i] = ranked[i].diagnostic;
 }
 
+/* A file that is read several times is wrong once. */
+static void drop_doubles(struct report *report)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < report->items.n; i++) {
+        const struct diagnostic *last = n > 0 ? &report->items.items[n - 1] : NULL;
+        const struct diagnostic *next = &report->items.items[i];
+
+        if (last && last->span.line > 0 && last->severity == next->severity &&
+            last->span.file == next->span.file && last->span.line == next->span.line &&
+            last->span.column == next->span.column && strcmp(last->message, next->message) == 0)
+            report->n_errors -= next->severity == SEVERITY_ERROR;
+        else
+            report->items.items[n++] = *next;
+    }
+    report->items.n = n;
+}
+
 struct diagnostics report_finish(struct report *report)
 {
     sort_by_place(report);
+    drop_doubles(report);
     return (struct diagnostics){
         .items = vec_to_arena(&report->items, report->arena),
         .n = report->items.n,

@@ -9,6 +9,7 @@
 extern const struct shape file_shape;
 extern const struct field file_field; /* the root, for merging */
 
+extern const struct shape include_shape; /* struct include (load.h) */
 extern const struct shape extends_shape; /* struct extends (load.h) */
 extern const struct shape service_shape; /* struct draft */
 extern const struct shape network_shape; /* struct network */

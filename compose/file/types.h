@@ -55,6 +55,10 @@ extern const struct field_type type_env_format;  /* const char * of struct env_f
 extern const struct field_type type_condition;   /* of struct service_dependency */
 extern const struct field_type type_limit;       /* int64_t */
 
+/* include.c */
+extern const struct field_type type_include;      /* nothing: followed before binding */
+extern const struct field_type type_include_item; /* nothing; short form: path */
+
 /* extends.c */
 extern const struct field_type type_extends; /* nothing: followed before binding */
 

@@ -1,0 +1,81 @@
+/* Limits of what included files may ask for. */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compose/file/project.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/cleanup.h"
+#include "engine/base/error.h"
+#include "engine/base/fs.h"
+#include "tests/tap.h"
+
+static void write_file(struct arena *arena, const char *name, const char *text)
+{
+    const char *path = arena_printf(arena, "%s/%s", tap_temp_dir(), name);
+    struct error err = ERROR_INIT;
+
+    CHECK_OK(fs_replace(AT_FDCWD, path, text, strlen(text), 0644, FS_VOLATILE, &err), &err);
+}
+
+static void check_refused(struct arena *arena, const char *what)
+{
+    struct project_options options = {.working_dir = tap_temp_dir(), .stdin_fd = -1, .name = "p"};
+    cleanup_buf struct buf said = BUF_INIT;
+    struct diagnostics diagnostics;
+    const struct project *project;
+    struct error err = ERROR_INIT;
+
+    CHECK(project_load(arena, &options, &project, &diagnostics, &err) < 0);
+    diagnostics_print(&said, &diagnostics, DIAGNOSTICS_PLAIN);
+    CHECK_CONTAINS(buf_text(&said), what);
+}
+
+TEST(a_long_chain_of_includes_is_refused)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+
+    write_file(&arena, "compose.yaml", "include: [f0.yaml]\n");
+    for (int i = 0; i < 60; i++)
+        write_file(&arena, arena_printf(&arena, "f%d.yaml", i),
+                   arena_printf(&arena, "include: [f%d.yaml]\n", i + 1));
+    check_refused(&arena, "f49.yaml:1:11: error: files include each other more than 50 deep");
+}
+
+TEST(files_that_include_the_next_one_twice_are_refused)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+
+    write_file(&arena, "compose.yaml", "include: [f0.yaml, f0.yaml]\n");
+    for (int i = 0; i < 30; i++)
+        write_file(&arena, arena_printf(&arena, "f%d.yaml", i),
+                   arena_printf(&arena,
+                                "include: [f%d.yaml, f%d.yaml]\nservices: {s%d: {image: i}}\n",
+                                i + 1, i + 1, i));
+    write_file(&arena, "f30.yaml", "services: {last: {image: i}}\n");
+    check_refused(&arena, "extends and include lead to more than 1000 files");
+}
+
+TEST(a_directory_that_contains_itself_ends_the_chain)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+
+    CHECK(symlink(".", arena_printf(&arena, "%s/again", tap_temp_dir())) == 0);
+    write_file(&arena, "compose.yaml", "include: [again/compose.yaml]\n");
+    check_refused(&arena, "Too many levels of symbolic links");
+}
+
+TEST(one_large_file_included_often_is_counted_each_time)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (int i = 0; i < 50000; i++)
+        buf_printf(&text, "x-%d: 1\n", i);
+    write_file(&arena, "large.yaml", buf_text(&text));
+    write_file(&arena, "compose.yaml",
+               "include: [large.yaml, large.yaml, large.yaml, large.yaml, large.yaml]\n");
+    check_refused(&arena, "make a project that is too large");
+}
