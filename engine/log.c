@@ -1,8 +1,10 @@
 /* Reading the logs of containers: engine_log_* of engine.h. Needs no other process.
  *
- * A reader holds the file it reads open, so rotation doesn't move anything under it. At the end of
- * a file that is not the newest any more it goes on with the next younger one, which it finds by
- * looking where its own file is among log, log.1, log.2. */
+ * A reader opens all files there are at once, so rotation doesn't move anything under it. One that
+ * doesn't follow ends where the newest of them ended at that moment: a container that floods its
+ * log must not be all that anybody ever reads. One that follows goes on, at the end of a file that
+ * is not the newest any more, with the next younger one, which it finds by looking where its own
+ * file is among log, log.1, log.2. */
 
 #include <assert.h>
 #include <errno.h>
@@ -26,8 +28,11 @@ static_assert(READ_BYTES >= LOG_CHUNK_MAX + LOG_OVERHEAD, "a record fits into th
 
 struct engine_log {
     struct log_options options;
-    int dir_fd;
-    int inotify_fd; /* -1 unless following */
+    int dir_fd;          /* -1 unless following */
+    int inotify_fd;      /* likewise */
+    int held[LOG_FILES]; /* opened at the start and not read yet, the newest first */
+    size_t n_held;
+    int64_t end;    /* of the newest file, unless following */
     int fd;         /* the file being read; -1 = none yet */
     int64_t offset; /* of `data` in the file */
     size_t len, at; /* of `data` */
@@ -47,6 +52,35 @@ static void file_set(struct engine_log *log, int fd, int64_t offset)
     log->fd = fd;
     log->offset = offset;
     log->len = log->at = 0;
+}
+
+/* The newest comes first: what a rotation moves meanwhile is met again, and nothing is missed. */
+static void files_hold(struct engine_log *log)
+{
+    struct stat last = {0}, status;
+
+    for (int i = 0; i < LOG_FILES; i++) {
+        int fd = file_open(log, i);
+
+        if (fd < 0)
+            continue;
+        if (fstat(fd, &status) < 0 || (log->n_held > 0 && status.st_ino == last.st_ino)) {
+            close(fd);
+            continue;
+        }
+        if (log->n_held == 0)
+            log->end = status.st_size;
+        last = status;
+        log->held[log->n_held++] = fd;
+    }
+}
+
+static bool file_set_held(struct engine_log *log)
+{
+    if (log->n_held == 0)
+        return false;
+    file_set(log, log->held[--log->n_held], 0);
+    return true;
 }
 
 /* The oldest file there is. */
@@ -79,9 +113,18 @@ static int file_younger(const struct engine_log *log)
 
 /* ------------------------------------------------------------------ forwards */
 
+/* How many bytes, of `room`, may be read from `offset` on. */
+static size_t allowed(const struct engine_log *log, int64_t offset, size_t room)
+{
+    if (log->options.follow || log->n_held > 0 || offset + (int64_t)room <= log->end)
+        return room;
+    return offset < log->end ? (size_t)(log->end - offset) : 0;
+}
+
 /* More bytes behind what is left in the buffer: false at the end of the file. */
 static bool fill(struct engine_log *log)
 {
+    int64_t offset;
     ssize_t n;
 
     memmove(log->data, log->data + log->at, log->len - log->at);
@@ -90,8 +133,9 @@ static bool fill(struct engine_log *log)
     log->at = 0;
     if (log->len == sizeof(log->data))
         return false;
-    n = pread(log->fd, log->data + log->len, sizeof(log->data) - log->len,
-              log->offset + (int64_t)log->len);
+    offset = log->offset + (int64_t)log->len;
+    n = pread(log->fd, log->data + log->len, allowed(log, offset, sizeof(log->data) - log->len),
+              offset);
     if (n <= 0)
         return false;
     log->len += (size_t)n;
@@ -147,16 +191,11 @@ static bool tail_is_done(struct tail *tail, const struct log_header *header)
     return false;
 }
 
-/* Walk one file back from its end. *ret_offset: where to begin. Returns 1 when it begins in this
+/* Walk one file back from `end`. *ret_offset: where to begin. Returns 1 when it begins in this
  * file, 0 when older files are wanted too. */
-static int tail_file(int fd, struct tail *tail, int64_t *ret_offset)
+static int tail_file(int fd, int64_t end, struct tail *tail, int64_t *ret_offset)
 {
-    struct stat status;
-    int64_t end;
-
-    if (fstat(fd, &status) < 0)
-        return 0;
-    for (end = status.st_size; end >= LOG_OVERHEAD;) {
+    while (end >= LOG_OVERHEAD) {
         uint32_t len;
         struct log_header header;
         int64_t start;
@@ -180,22 +219,25 @@ static int tail_file(int fd, struct tail *tail, int64_t *ret_offset)
     return 0;
 }
 
+/* Begin with the file that has the first line wanted; older ones are not. */
 static void tail_seek(struct engine_log *log)
 {
     struct tail tail = {&log->options, log->options.tail};
+    int64_t offset = 0, end = log->end;
+    size_t i;
 
-    for (int i = 0; i < LOG_FILES; i++) {
-        int64_t offset;
-        int fd = file_open(log, i);
+    for (i = 0; i < log->n_held; i++) {
+        struct stat status;
 
-        if (fd < 0)
+        if (i > 0)
+            end = fstat(log->held[i], &status) == 0 ? status.st_size : 0;
+        if (tail_file(log->held[i], end, &tail, &offset) == 1)
             break;
-        file_set(log, fd, 0);
-        if (tail_file(fd, &tail, &offset) == 1) {
-            log->offset = offset;
-            return;
-        }
     }
+    while (log->n_held > i + 1)
+        close(log->held[--log->n_held]);
+    if (file_set_held(log))
+        log->offset = offset;
 }
 
 /* ------------------------------------------------------------------ public */
@@ -225,10 +267,13 @@ int engine_log_open(struct engine *engine, const char *container_id,
         engine_log_close(log);
         return -1;
     }
+    files_hold(log);
     if (options->tail >= 0)
         tail_seek(log);
     else
-        file_set(log, file_oldest(log), 0);
+        (void)file_set_held(log); /* none yet: one may come */
+    if (!options->follow)
+        close(fd_take(&log->dir_fd));
     *ret = log;
     return 0;
 }
@@ -251,8 +296,13 @@ static void drain_inotify(struct engine_log *log)
 /* Go on with a younger file, or with one that has appeared: false when there is none. */
 static bool go_on(struct engine_log *log)
 {
-    int fd = log->fd < 0 ? file_oldest(log) : file_younger(log);
+    int fd;
 
+    if (file_set_held(log))
+        return true;
+    if (!log->options.follow)
+        return false;
+    fd = log->fd < 0 ? file_oldest(log) : file_younger(log);
     if (fd < 0)
         return false;
     /* Something may have come between our last read and the rotation. */
@@ -306,6 +356,8 @@ void engine_log_close(struct engine_log *log)
 {
     if (!log)
         return;
+    while (log->n_held > 0)
+        close(log->held[--log->n_held]);
     if (log->fd >= 0)
         close(log->fd);
     if (log->inotify_fd >= 0)

@@ -127,3 +127,17 @@ END
     quiet in_host timeout 10 "$BERTH" exec -T web true
     quiet in_host timeout 20 "$BERTH" down -t 1
 }
+
+@test "without -f it ends while a container floods its log" {
+    compose <<'END'
+services:
+  flood: {image: box, command: ["yes", "a line of a container that never stops printing"]}
+END
+    up
+    wait_until logged flood never
+    start_berth out logs --no-log-prefix
+    wait_until ended "$PID"
+    [ -s out ]
+    [ "$(sort -u out)" = "a line of a container that never stops printing" ]
+    quiet berth kill
+}

@@ -221,3 +221,75 @@ TEST(a_large_log_is_read_whole_and_its_tail_is_found)
     CHECK_TEXT(read_all(&fixture, (struct log_options){.tail = 2}), "line 49998|line 49999|");
     tear_down(&fixture);
 }
+
+/* The end is what was there when it was opened, however much is written while it is read. */
+TEST(who_does_not_follow_comes_to_an_end_while_lines_pour_in)
+{
+    struct fixture fixture;
+    struct log_options options = {.tail = -1};
+    struct error err = ERROR_INIT;
+    struct engine_log *log;
+    struct log_line line;
+    int n = 0;
+
+    set_up(&fixture);
+    for (int i = 1; i <= 3; i++)
+        add(&fixture, i, "before");
+    CHECK_OK(engine_log_open(fixture.engine, id, &options, &log, &err), &err);
+    add(&fixture, 4, "after");
+    while (engine_log_read(log, &line, &err) == 0) {
+        CHECK(++n < 10);
+        CHECK(str_equal(line.text, str_from("before")));
+        add(&fixture, 5, "after");
+    }
+    CHECK_INT(n, 3);
+    CHECK_INT(engine_log_read(log, &line, &err), 1);
+    engine_log_close(log);
+    tear_down(&fixture);
+}
+
+TEST(rotations_do_not_move_the_end)
+{
+    struct fixture fixture;
+    struct log_options options = {.tail = -1};
+    struct error err = ERROR_INIT;
+    struct engine_log *log;
+
+    set_up(&fixture);
+    add(&fixture, 1, "a");
+    rotate(&fixture);
+    add(&fixture, 2, "b");
+    CHECK_OK(engine_log_open(fixture.engine, id, &options, &log, &err), &err);
+    add(&fixture, 3, "later");
+    rotate(&fixture);
+    add(&fixture, 4, "later");
+    CHECK_TEXT(rest(&fixture, log), "a|b|");
+    engine_log_close(log);
+    /* All that was there is gone from the directory: what is held open is still shown. */
+    CHECK_OK(engine_log_open(fixture.engine, id, &options, &log, &err), &err);
+    for (int i = 0; i < 4; i++) {
+        rotate(&fixture);
+        add(&fixture, 5, "even later");
+    }
+    CHECK_TEXT(rest(&fixture, log), "a|b|later|later|");
+    engine_log_close(log);
+    tear_down(&fixture);
+}
+
+TEST(a_log_that_begins_after_it_was_opened_is_empty)
+{
+    struct fixture fixture;
+    struct log_options options = {.tail = -1};
+    struct error err = ERROR_INIT;
+    struct engine_log *log;
+
+    set_up(&fixture);
+    CHECK(unlinkat(fixture.dir, log_file_names[0], 0) == 0);
+    CHECK_OK(engine_log_open(fixture.engine, id, &options, &log, &err), &err);
+    log_close(&fixture.file);
+    CHECK_OK(log_open(fixture.dir, &fixture.file, &err), &err);
+    add(&fixture, 1, "later");
+    CHECK_TEXT(rest(&fixture, log), "");
+    engine_log_close(log);
+    tear_down(&fixture);
+}
