@@ -62,7 +62,7 @@ struct log_intent {
 enum { INTENTS = 8 };
 
 struct log_pump {
-    int scratch[2];
+    int scratch[2];             /* empty between two looks; -1 = to be made */
     struct log_intent *intents; /* shared: INTENTS of them */
     struct log_intent *intent;  /* ours */
     char *bytes;
@@ -103,26 +103,39 @@ static struct log_intent *intent_free(struct log_intent *intents)
     return &intents[INTENTS - 1];
 }
 
+static void scratch_close(struct log_pump *pump)
+{
+    for (int i = 0; i < 2; i++) {
+        if (pump->scratch[i] >= 0)
+            close(pump->scratch[i]);
+        pump->scratch[i] = -1;
+    }
+}
+
+static int scratch_need(struct log_pump *pump, struct error *err)
+{
+    if (pump->scratch[0] >= 0)
+        return 0;
+    if (pipe2(pump->scratch, O_CLOEXEC | O_NONBLOCK) < 0)
+        return error_sys(err, errno, "make a pipe");
+    /* Without privilege it stays at 64 KiB: smaller batches. */
+    (void)fcntl(pump->scratch[1], F_SETPIPE_SZ, SCRATCH_BYTES);
+    return 0;
+}
+
 int log_pump_new(int run_dir_fd, struct log_pump **ret, struct error *err)
 {
     struct log_pump *pump = x_alloc(sizeof(*pump));
 
     pump->scratch[0] = pump->scratch[1] = -1;
     buf_init(&pump->batch, PUMP_BATCH_BYTES);
-    if (intent_map(run_dir_fd, &pump->intents, err) < 0)
-        goto fail;
-    pump->intent = intent_free(pump->intents);
-    if (pipe2(pump->scratch, O_CLOEXEC | O_NONBLOCK) < 0) {
-        error_sys(err, errno, "make a pipe");
-        goto fail;
+    if (intent_map(run_dir_fd, &pump->intents, err) < 0 || scratch_need(pump, err) < 0) {
+        log_pump_free(pump);
+        return -1;
     }
-    /* Without privilege it stays at 64 KiB: smaller batches. */
-    (void)fcntl(pump->scratch[1], F_SETPIPE_SZ, SCRATCH_BYTES);
+    pump->intent = intent_free(pump->intents);
     *ret = pump;
     return 0;
-fail:
-    log_pump_free(pump);
-    return -1;
 }
 
 void log_pump_free(struct log_pump *pump)
@@ -131,10 +144,7 @@ void log_pump_free(struct log_pump *pump)
         return;
     if (pump->intents)
         munmap(pump->intents, INTENTS * sizeof(*pump->intents));
-    for (int i = 0; i < 2; i++) {
-        if (pump->scratch[i] >= 0)
-            close(pump->scratch[i]);
-    }
+    scratch_close(pump);
     free(pump->bytes);
     buf_release(&pump->batch);
     free(pump);
@@ -244,13 +254,18 @@ int log_pump_recover(struct log_pump *pump, const struct log_source *source, str
 
 /* ------------------------------------------------------------------ pumping */
 
-/* A copy of what the pipe holds, in pump->bytes; *ret_n = 0 when it holds nothing. */
+/* A copy of what the pipe holds, in pump->bytes; *ret_n = 0 when it holds nothing. A scratch pipe
+ * that could not be read is thrown away: what is left in it would be taken for the beginning of the
+ * next copy. */
 static int peek(struct log_pump *pump, int fd, size_t *ret_n, struct error *err)
 {
-    ssize_t n = tee(fd, pump->scratch[1], PUMP_READ_BYTES, SPLICE_F_NONBLOCK);
     size_t have = 0;
+    ssize_t n;
 
     *ret_n = 0;
+    if (scratch_need(pump, err) < 0)
+        return -1;
+    n = tee(fd, pump->scratch[1], PUMP_READ_BYTES, SPLICE_F_NONBLOCK);
     if (n < 0 && errno == EAGAIN)
         return 0;
     if (n < 0)
@@ -258,8 +273,12 @@ static int peek(struct log_pump *pump, int fd, size_t *ret_n, struct error *err)
     while (have < (size_t)n) {
         ssize_t part = fs_read(pump->scratch[0], pump->bytes + have, (size_t)n - have);
 
-        if (part <= 0)
-            return error_sys(err, part < 0 ? errno : EIO, "read the copy of a log pipe");
+        if (part <= 0) {
+            int errnum = part < 0 ? errno : EIO;
+
+            scratch_close(pump);
+            return error_sys(err, errnum, "read the copy of a log pipe");
+        }
         have += (size_t)part;
     }
     *ret_n = have;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/buf.h"
@@ -223,6 +224,47 @@ TEST(an_intent_whose_batch_is_in_the_log_takes_the_bytes_away)
     say(&plumbing, "two\n");
     pump(&plumbing, false);
     CHECK_TEXT(log_text(&plumbing), "o:one|o:two|");
+}
+
+/* The read end of the pump's own pipe: the only one that was made after ours. */
+static int scratch_of(const struct plumbing *plumbing)
+{
+    for (int fd = plumbing->ends[1] + 1; fd < 64; fd++) {
+        struct stat status;
+
+        if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+            (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            return fd;
+    }
+    tap_fail(TAP_HERE, "the pump has no pipe");
+}
+
+TEST(a_look_into_the_pipe_that_failed_halfway_neither_loses_nor_doubles_a_line)
+{
+    cleanup_plumbing struct plumbing plumbing;
+    struct error err = ERROR_INIT;
+    struct stat now;
+    int scratch, saved, deaf;
+
+    plumb(&plumbing);
+    scratch = scratch_of(&plumbing);
+    saved = fcntl(scratch, F_DUPFD_CLOEXEC, 100);
+    deaf = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    CHECK(saved >= 0 && deaf >= 0 && dup2(deaf, scratch) == scratch);
+    say(&plumbing, "one\n");
+    CHECK_FAILS(log_pump_run(plumbing.pump, &plumbing.source, false, &err), ERROR_SYSTEM,
+                "the copy of a log pipe");
+    CHECK_TEXT(log_text(&plumbing), "");
+    /* It can read again, unless it has helped itself. */
+    if (fstat(scratch, &now) == 0 && S_ISCHR(now.st_mode))
+        CHECK(dup2(saved, scratch) == scratch);
+    close(saved);
+    say(&plumbing, "two\n");
+    pump(&plumbing, false);
+    CHECK_TEXT(log_text(&plumbing), "o:one|o:two|");
+    say(&plumbing, "three\n");
+    pump(&plumbing, false);
+    CHECK_TEXT(log_text(&plumbing), "o:one|o:two|o:three|");
 }
 
 TEST(a_flood_is_moved_in_turns)
