@@ -511,7 +511,8 @@ void supervise_zygote_event(struct keeper *keeper, struct zygote_event *event)
 
 /* ------------------------------------------------------------------ processes of somebody else */
 
-/* The kernel tells the code once the process is reaped, a moment after it has ended. */
+/* The kernel tells the code once the process is reaped, a moment after it has ended: from then on
+ * the event that watched the pidfd is a clock, and goes with the container all the same. */
 static void ask_exit_code(evutil_socket_t fd, short what, void *context)
 {
     static const struct timeval moment = {0, 2000};
@@ -524,7 +525,10 @@ static void ask_exit_code(evutil_socket_t fd, short what, void *context)
         return;
     if (adopt_exit_code(container->pidfd, container->pid, &exit_code) == 1 &&
         container->n_exit_polls++ < EXIT_POLLS_MAX) {
-        event_base_once(container->keeper->base, -1, EV_TIMEOUT, ask_exit_code, container, &moment);
+        if (container->n_exit_polls == 1)
+            event_assign(container->pidfd_event, container->keeper->base, -1, 0, ask_exit_code,
+                         container);
+        event_add(container->pidfd_event, &moment);
         return;
     }
     supervise_ended(container, exit_code);

@@ -95,7 +95,7 @@ struct supervised {
     int pidfd;
     uint64_t start_ticks;
     bool is_orphan; /* not a child of our zygote: watched through pidfd_event */
-    struct event *pidfd_event;
+    struct event *pidfd_event; /* its end, then a clock until its exit code is known */
     int n_exit_polls;   /* orphan: how often its exit code was asked for in vain */
     bool has_to_forget; /* the zygote still holds its end, which is not on disk yet */
 
