@@ -153,15 +153,22 @@ int supervise_write_state(struct supervised *container, struct error *err)
 
 static void log_readable(evutil_socket_t fd, short what, void *context)
 {
+    /* A pipe that is full makes no edge any more: what failed has to be tried again. */
+    static const struct timeval moment = {0, 100000};
     struct log_source *source = context;
     struct supervised *container = container_of(source, struct supervised, sources[source->stream]);
+    struct event *event = container->source_events[source->stream];
     struct error err = ERROR_INIT;
     int more = log_pump_run(container->keeper->pump, source, false, &err);
 
     (void)fd;
-    (void)what;
-    if (more < 0)
-        keeper_log("log of \"%s\": %s, continuing", container->name, err.text);
+    if (more < 0) {
+        if (!(what & EV_TIMEOUT)) /* once */
+            keeper_log("log of \"%s\": %s, trying again", container->name, err.text);
+        event_add(event, &moment);
+    } else if (what & EV_TIMEOUT) {
+        event_remove_timer(event);
+    }
     container->has_more_log[source->stream] = more > 0;
 }
 

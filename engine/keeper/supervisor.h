@@ -94,10 +94,10 @@ struct supervised {
     pid_t pid; /* 0 = none */
     int pidfd;
     uint64_t start_ticks;
-    bool is_orphan; /* not a child of our zygote: watched through pidfd_event */
+    bool is_orphan;            /* not a child of our zygote: watched through pidfd_event */
     struct event *pidfd_event; /* its end, then a clock until its exit code is known */
-    int n_exit_polls;   /* orphan: how often its exit code was asked for in vain */
-    bool has_to_forget; /* the zygote still holds its end, which is not on disk yet */
+    int n_exit_polls;          /* orphan: how often its exit code was asked for in vain */
+    bool has_to_forget;        /* the zygote still holds its end, which is not on disk yet */
 
     bool has_old_cgroup;  /* there may be one of an earlier run */
     struct cgroup cgroup; /* of the run: execs go there too; empty when nothing is open */
