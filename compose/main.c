@@ -86,7 +86,7 @@ int main(int argc, char **argv)
         argv[1] = version_word;
 
     app.environment = read_environment(&app.arena);
-    cwd = getcwd(NULL, 0);
+    cwd = get_current_dir_name(); /* $PWD where it is one: as the user sees symbolic links */
     if (!cwd) {
         fprintf(stderr, "berth: the current directory: %s\n", strerror(errno));
         return 1;

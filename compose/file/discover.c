@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "compose/file/load.h"
@@ -83,7 +85,40 @@ static int add_read_source(struct load *load, int fd, const char *path, size_t m
     return result;
 }
 
-int load_source(struct load *load, const char *path, size_t max_bytes, enum load_presence presence,
+/* What is neither a file nor a directory, by name. */
+static const char *kind_of(mode_t mode)
+{
+    if (S_ISFIFO(mode))
+        return "a FIFO";
+    if (S_ISSOCK(mode))
+        return "a socket";
+    return S_ISDIR(mode) ? "a directory" : "a device";
+}
+
+/* The shell's <(…), and what stands before a `|`. */
+static bool is_descriptor(const char *path)
+{
+    return strcmp(path, "/dev/stdin") == 0 || text_starts_with(path, "/dev/fd/") ||
+           text_starts_with(path, "/proc/self/fd/");
+}
+
+static int check_source(struct load *load, const char *path, const struct stat *info,
+                        size_t max_bytes, unsigned flags, struct span at)
+{
+    bool is_null = S_ISCHR(info->st_mode) && info->st_rdev == makedev(1, 3);
+    bool is_pipe = S_ISFIFO(info->st_mode) && (flags & LOAD_FROM_USER) != 0 && is_descriptor(path);
+    const char *shown = load_shown_path(load, path);
+
+    if (!S_ISREG(info->st_mode) && !is_null && !is_pipe)
+        return report_error(&load->report, at, NULL, "%s is %s, not a file", shown,
+                            kind_of(info->st_mode));
+    if (S_ISREG(info->st_mode) && (uint64_t)info->st_size > max_bytes)
+        return report_error(&load->report, at, NULL, "%s is larger than %zu MB", shown,
+                            max_bytes >> 20);
+    return 0;
+}
+
+int load_source(struct load *load, const char *path, size_t max_bytes, unsigned flags,
                 struct span at, uint32_t *ret_source)
 {
     const char *shown = load_shown_path(load, path);
@@ -103,17 +138,17 @@ int load_source(struct load *load, const char *path, size_t max_bytes, enum load
     }
     fd = open_source(path, &info);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-        if (presence == LOAD_OPTIONAL)
+        if (flags & LOAD_OPTIONAL)
             return 1;
         return report_error(&load->report, at, NULL, "%s: no such file", shown);
     }
+    if (fd < 0 && errno == ENXIO) /* open() of a socket, or of a device without a driver */
+        return report_error(&load->report, at, NULL, "%s is a socket or a device, not a file",
+                            shown);
     if (fd < 0)
         return report_error(&load->report, at, NULL, "%s: %s", shown, strerror(errno));
-    if (S_ISDIR(info.st_mode))
-        return report_error(&load->report, at, NULL, "%s is a directory", shown);
-    if (S_ISREG(info.st_mode) && (uint64_t)info.st_size > max_bytes)
-        return report_error(&load->report, at, NULL, "%s is larger than %zu MB", shown,
-                            max_bytes >> 20);
+    if (check_source(load, path, &info, max_bytes, flags, at) < 0)
+        return -1;
     return add_read_source(load, fd, path, max_bytes, at, ret_source);
 }
 
@@ -161,7 +196,7 @@ static const char *find_in_pairs(const void *context, struct str name)
     return NULL;
 }
 
-int load_env_file(struct load *load, const char *path, enum load_presence presence, struct span at,
+int load_env_file(struct load *load, const char *path, unsigned flags, struct span at,
                   struct pairs *into)
 {
     struct variables earlier = {.find = find_in_pairs, .context = into};
@@ -171,7 +206,7 @@ int load_env_file(struct load *load, const char *path, enum load_presence presen
     uint32_t source;
     int result;
 
-    result = load_source(load, path, DOTENV_FILE_MAX, presence, at, &source);
+    result = load_source(load, path, DOTENV_FILE_MAX, flags, at, &source);
     if (result != 0)
         return result;
     if (dotenv_parse(&load->report, source, DOTENV_COMPOSE, &scope, &parsed) < 0)
@@ -198,43 +233,46 @@ static const char *env(const struct load *load, const char *name)
 }
 
 /* "a,b,,c" → a b c; empty items are dropped. */
-static struct strings split_list(struct arena *arena, const char *text, char separator)
+static struct strings split_list(struct arena *arena, const char *text, const char *separator)
 {
     struct strings list = {.items = arena_new_array(arena, const char *, strlen(text) + 1)};
-    struct str rest = str_from(text);
 
-    while (rest.len > 0) {
-        struct str head;
-        struct str tail = {0};
+    while (text) {
+        const char *end = strstr(text, separator);
+        struct str item = str_trim((struct str){text, end ? (size_t)(end - text) : strlen(text)});
 
-        if (!str_cut(rest, separator, &head, &tail))
-            head = rest;
-        head = str_trim(head);
-        if (head.len > 0)
-            list.items[list.n++] = arena_strndup(arena, head.data, head.len);
-        rest = tail;
+        if (item.len > 0)
+            list.items[list.n++] = arena_strndup(arena, item.data, item.len);
+        text = end ? end + strlen(separator) : NULL;
     }
     return list;
 }
 
 static bool is_true(const char *text)
 {
-    return text && (strcmp(text, "1") == 0 || strcasecmp(text, "true") == 0);
+    static const char *const words[] = {"1", "t", "true", "y", "yes"};
+
+    for (size_t i = 0; text && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* --env-file or COMPOSE_ENV_FILES: true when there were any. */
 static int add_explicit_env_files(struct load *load, bool *ret_any)
 {
     struct strings files = load->options->env_files;
+    unsigned flags = LOAD_OPTIONAL | (files.n > 0 ? LOAD_FROM_USER : 0);
     const char *listed = env(load, "COMPOSE_ENV_FILES");
     struct pairs pairs = {0};
 
     if (files.n == 0 && listed)
-        files = split_list(load->arena, listed, ',');
+        files = split_list(load->arena, listed, ",");
     *ret_any = files.n > 0;
     for (size_t i = 0; i < files.n; i++) {
         const char *path = path_join(load->arena, load->options->working_dir, files.items[i]);
-        int result = load_env_file(load, path, LOAD_OPTIONAL, (struct span){0}, &pairs);
+        int result = load_env_file(load, path, flags, (struct span){0}, &pairs);
 
         if (result > 0)
             return report_error(&load->report, (struct span){0}, NULL, "couldn't find env file: %s",
@@ -270,21 +308,25 @@ static bool exists(struct load *load, const char *directory, const char *name)
     return stat(path_join(load->arena, directory, name), &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
-/* The first of `names` that exists; a warning when there are more. */
+/* The first of `names` that exists; a warning that names all when there are more. */
 static const char *find_first(struct load *load, const char *directory, const char *const *names)
 {
     const char *found = NULL;
+    size_t n = 0;
+    struct buf all;
 
+    buf_init(&all, 4096);
     for (size_t i = 0; i < 4; i++) {
         if (!exists(load, directory, names[i]))
             continue;
-        if (found)
-            report_warning(&load->report, (struct span){0}, NULL,
-                           "found several config files in %s: using %s, not %s", directory, found,
-                           names[i]);
-        else
-            found = names[i];
+        found = found ? found : names[i];
+        buf_printf(&all, "%s%s", n++ > 0 ? ", " : "", names[i]);
     }
+    if (n > 1)
+        report_warning(&load->report, (struct span){0}, NULL,
+                       "found several config files in %s: %s: using %s", directory, buf_text(&all),
+                       found);
+    buf_release(&all);
     return found;
 }
 
@@ -342,7 +384,7 @@ static int choose_files(struct load *load, struct strings *ret, struct error *er
     const char *separator = env(load, "COMPOSE_PATH_SEPARATOR");
 
     if (names.n == 0 && listed)
-        names = split_list(load->arena, listed, separator ? separator[0] : ':');
+        names = split_list(load->arena, listed, separator ? separator : ":");
     return names.n > 0 ? named_files(load, &names, ret) : search_files(load, ret, err);
 }
 
@@ -410,11 +452,25 @@ static const char *normal_name(struct arena *arena, const char *text)
     return name;
 }
 
+/* The directory's name; one that is a link may be another project under its own. */
+static const char *name_of_directory(struct load *load)
+{
+    const char *own = path_base(load->directory);
+    char *target = realpath(load->directory, NULL);
+
+    if (target && strcmp(path_base(target), own) != 0)
+        report_warning(&load->report, (struct span){0}, "set it with -p or name:",
+                       "the project is named \"%s\" after a symbolic link to %s",
+                       normal_name(load->arena, own), target);
+    free(target);
+    return own;
+}
+
 int discover_name(struct load *load, const char *from_files, struct span span, struct error *err)
 {
     const char *strict =
         load->options->name ? load->options->name : env(load, "COMPOSE_PROJECT_NAME");
-    const char *loose = from_files ? from_files : path_base(load->directory);
+    const char *loose = from_files || strict ? from_files : name_of_directory(load);
     const char *name = normal_name(load->arena, strict ? strict : loose);
     struct pair pair = {.name = "COMPOSE_PROJECT_NAME"};
 

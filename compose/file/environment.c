@@ -1,5 +1,5 @@
-/* A service's environment: its env files in order, overlaid by what it says itself (compose.md
- * 1.14). */
+/* A service's environment: its env files in order, overlaid by what it says itself; its labels and
+ * label files likewise (compose.md 1.14). */
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,8 @@ struct variable {
 struct collector {
     struct load *load;
     const struct service *service;
+    const struct pairs *own; /* seen by the files' values behind the project's environment, or NULL
+                              */
     VEC(struct variable) variables;
 };
 
@@ -28,10 +30,10 @@ static const char *find_outer(const void *context, struct str name)
     const struct collector *collector = context;
     const char *value = variables_find_sorted(&collector->load->environment, name);
 
-    return value ? value : variables_find_sorted(&collector->service->environment, name);
+    return value || !collector->own ? value : variables_find_sorted(collector->own, name);
 }
 
-/* What earlier env files defined; the last definition holds. */
+/* What earlier files defined; the last definition holds. */
 static const char *find_earlier(const void *context, struct str name)
 {
     const struct collector *collector = context;
@@ -51,7 +53,8 @@ static void add(struct collector *collector, const char *name, const char *value
                  .name = name, .value = value, .span = span, .order = collector->variables.n});
 }
 
-static void read_env_file(struct collector *collector, const struct env_file *file)
+/* The file's definitions. 1: there is no such file. */
+static int read_definitions(struct collector *collector, const struct env_file *file)
 {
     struct load *load = collector->load;
     struct variables outer = {.find = find_outer, .context = collector};
@@ -61,15 +64,15 @@ static void read_env_file(struct collector *collector, const struct env_file *fi
     uint32_t source;
     int result = load_source(load, file->path, DOTENV_FILE_MAX, LOAD_OPTIONAL, file->span, &source);
 
-    if (result > 0 && file->required)
-        report_error(&load->report, file->span,
-                     "write {path: …, required: false} if it may be missing",
-                     "service \"%s\": env file %s not found", collector->service->name, file->path);
     if (result != 0)
-        return;
+        return result;
+    load->n_env_bytes += load->report.sources.items[source].text.len;
+    if (load->n_env_bytes > LOAD_ENV_MAX)
+        return report_error(&load->report, file->span, NULL,
+                            "the services read more than %d MB of env files", LOAD_ENV_MAX >> 20);
     if (dotenv_parse(&load->report, source, file->format ? DOTENV_RAW : DOTENV_COMPOSE, &scope,
                      &parsed) < 0)
-        return;
+        return -1;
     for (size_t i = 0; i < parsed.n; i++) {
         const struct dotenv_entry *entry = &parsed.items[i];
         const char *value = entry->value;
@@ -79,6 +82,25 @@ static void read_env_file(struct collector *collector, const struct env_file *fi
         if (value)
             add(collector, entry->name, value, (struct span){source, entry->line, 1});
     }
+    return 0;
+}
+
+static void read_env_file(struct collector *collector, const struct env_file *file)
+{
+    if (read_definitions(collector, file) > 0 && file->required)
+        report_error(&collector->load->report, file->span,
+                     "write {path: …, required: false} if it may be missing",
+                     "service \"%s\": env file %s not found", collector->service->name, file->path);
+}
+
+static void read_label_file(struct collector *collector, const char *path, struct span span)
+{
+    struct env_file file = {.path = load_resolve_path(collector->load, path), .span = span};
+
+    if (read_definitions(collector, &file) > 0)
+        report_error(&collector->load->report, span, NULL,
+                     "service \"%s\": label file %s not found", collector->service->name,
+                     file.path);
 }
 
 static int compare_variables(const void *a, const void *b)
@@ -88,6 +110,27 @@ static int compare_variables(const void *a, const void *b)
     int order = strcmp(left->name, right->name);
 
     return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
+}
+
+/* Sorted, the last definition of each name; and where it stands. */
+static struct pairs resolve(struct collector *collector, struct span **ret_spans)
+{
+    struct arena *arena = collector->load->arena;
+    const struct variable *variables = collector->variables.items;
+    size_t n = collector->variables.n;
+    struct pairs pairs = {.items = arena_new_array(arena, struct pair, n + 1)};
+
+    *ret_spans = arena_new_array(arena, struct span, n + 1);
+    if (n > 1)
+        qsort(collector->variables.items, n, sizeof(variables[0]), compare_variables);
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && strcmp(variables[i].name, variables[i + 1].name) == 0)
+            continue;
+        (*ret_spans)[pairs.n] = variables[i].span;
+        pairs.items[pairs.n++] =
+            (struct pair){.name = variables[i].name, .value = variables[i].value};
+    }
+    return pairs;
 }
 
 static void add_own(struct collector *collector)
@@ -109,31 +152,33 @@ static void add_own(struct collector *collector)
     }
 }
 
+static void resolve_labels(struct load *load, const struct draft *draft, struct service *service)
+{
+    const struct node *files = node_get(service->source, "label_file");
+    struct collector collector = {.load = load, .service = service};
+    struct span *spans;
+
+    if (draft->label_files.n == 0)
+        return;
+    for (size_t i = 0; i < draft->label_files.n; i++)
+        read_label_file(&collector, draft->label_files.items[i], files->entries[i].span);
+    for (size_t i = 0; i < service->labels.n; i++)
+        add(&collector, service->labels.items[i].name, service->labels.items[i].value,
+            service->span);
+    service->labels = resolve(&collector, &spans);
+    vec_release(&collector.variables);
+}
+
 void environment_resolve(struct load *load, const struct draft *draft, struct service *service)
 {
-    struct collector collector = {.load = load, .service = service};
-    struct pairs environment = {0};
+    struct collector collector = {.load = load, .service = service, .own = &service->environment};
     struct span *spans;
 
     for (size_t i = 0; i < draft->n_env_files; i++)
         read_env_file(&collector, &draft->env_files[i]);
     add_own(&collector);
-    if (collector.variables.n > 1)
-        qsort(collector.variables.items, collector.variables.n,
-              sizeof(collector.variables.items[0]), compare_variables);
-    environment.items = arena_new_array(load->arena, struct pair, collector.variables.n + 1);
-    spans = arena_new_array(load->arena, struct span, collector.variables.n + 1);
-    for (size_t i = 0; i < collector.variables.n; i++) {
-        const struct variable *variable = &collector.variables.items[i];
-
-        if (i + 1 < collector.variables.n &&
-            strcmp(variable->name, collector.variables.items[i + 1].name) == 0)
-            continue;
-        spans[environment.n] = variable->span;
-        environment.items[environment.n++] =
-            (struct pair){.name = variable->name, .value = variable->value};
-    }
-    service->environment = environment;
+    service->environment = resolve(&collector, &spans);
     service->environment_spans = spans;
     vec_release(&collector.variables);
+    resolve_labels(load, draft, service);
 }

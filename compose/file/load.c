@@ -23,10 +23,11 @@ static int read_files(struct load *load, const struct strings *paths,
     int result = 0;
 
     for (size_t i = 0; i < paths->n; i++) {
+        unsigned flags = load->options->files.n > 0 ? LOAD_FROM_USER : LOAD_REQUIRED;
         uint32_t source;
 
-        if (load_source(load, paths->items[i], LOAD_FILE_MAX, LOAD_REQUIRED, (struct span){0},
-                        &source) < 0 ||
+        if (load_source(load, paths->items[i], LOAD_FILE_MAX, flags, (struct span){0}, &source) <
+                0 ||
             yaml_parse(&load->report, source, documents) < 0)
             result = -1;
     }

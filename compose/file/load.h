@@ -23,6 +23,7 @@ enum {
     LOAD_FILES_MAX = 100,
     LOAD_PARSED_MAX = 1000,
     LOAD_TOTAL_MAX = 64 << 20,
+    LOAD_ENV_MAX = 64 << 20, /* what services read of env files, each time */
 };
 
 /* A file that extends or include named, parsed once. */
@@ -55,6 +56,7 @@ struct load {
     size_t n_extends;      /* seen by the long forms: most files have none */
     size_t n_parsed;       /* files that extends and include led to, for the limit */
     size_t n_bytes;        /* of all sources, for the limit */
+    size_t n_env_bytes;    /* of env files, each time they are read, for the limit */
     size_t n_nodes;        /* that they made, for the limit */
     VEC(struct parsed_file) parsed_files;
     const struct include_link *link; /* of the document being loaded */
@@ -73,6 +75,7 @@ struct draft {
     struct service service;
     struct env_file *env_files;
     size_t n_env_files;
+    struct strings label_files;
 };
 
 /* What an element of `include` says. */
@@ -95,10 +98,12 @@ int discover_files(struct load *load, struct strings *ret_paths, struct error *e
 /* -p, COMPOSE_PROJECT_NAME, `from_files` (the last name:, interpolated), or the directory's name.
  */
 int discover_name(struct load *load, const char *from_files, struct span span, struct error *err);
-/* Read a file whole as a source of the report: 0, or an error is reported at `at` (-1). Returns 1,
- * silently, when it does not exist and `is_optional`. */
-enum load_presence { LOAD_REQUIRED, LOAD_OPTIONAL };
-int load_source(struct load *load, const char *path, size_t max_bytes, enum load_presence presence,
+/* LOAD_FROM_USER: named on the command line, where <(…) and /dev/stdin are pipes. */
+enum load_flags { LOAD_REQUIRED = 0, LOAD_OPTIONAL = 1 << 0, LOAD_FROM_USER = 1 << 1 };
+/* Read a regular file (/dev/null, too) whole as a source of the report: 0, or an error is reported
+ * at `at` (-1). Returns 1, silently, when it does not exist and is optional. Never waits: a FIFO,
+ * a socket or a device is refused. */
+int load_source(struct load *load, const char *path, size_t max_bytes, unsigned flags,
                 struct span at, uint32_t *ret_source);
 /* How messages show a path: relative when it lies below the working directory. */
 const char *load_shown_path(const struct load *load, const char *path);
@@ -110,9 +115,9 @@ bool load_is_remote(const char *path);
 int load_refuse_remote(struct load *load, const char *path, struct span at);
 /* `more` fills in what load->environment does not have; the first definition wins in it, too. */
 void load_add_environment(struct load *load, const struct pairs *more);
-/* Read an env file in front of *into (a list where the first definition holds). Presence, `at` and
+/* Read an env file in front of *into (a list where the first definition holds). Flags, `at` and
  * the result as in load_source. */
-int load_env_file(struct load *load, const char *path, enum load_presence presence, struct span at,
+int load_env_file(struct load *load, const char *path, unsigned flags, struct span at,
                   struct pairs *into);
 /* Add the directory's .env to the environment, if it has one. */
 int load_default_env_file(struct load *load, const char *directory);
@@ -175,5 +180,5 @@ void select_used(struct arena *arena, struct project *project);
 /* References, cycles, contradictions among the enabled services (consistency.c). */
 void consistency_check(struct load *load, const struct project *project);
 
-/* The service's environment from its env files and its own (environment.c). */
+/* The service's environment from its env files and its own, its labels likewise (environment.c). */
 void environment_resolve(struct load *load, const struct draft *draft, struct service *service);

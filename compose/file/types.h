@@ -33,6 +33,7 @@ extern const struct field_type type_ignored;        /* checked elsewhere */
 /* types_list.c */
 extern const struct field_type type_texts;        /* struct strings; a list */
 extern const struct field_type type_text_or_list; /* struct strings */
+extern const struct field_type type_label_file;   /* struct draft's label_files */
 extern const struct field_type type_tmpfs;        /* struct strings of "PATH[:OPTIONS]" */
 extern const struct field_type type_expose;       /* struct strings of ports */
 extern const struct field_type type_profiles;     /* struct strings of names */

@@ -99,6 +99,9 @@ static struct node *listify(struct load *load, const struct field *field, const 
 const struct field_type type_text_or_list = {
     .canonical = listify, .decode = texts_decode, .encode = texts_encode};
 
+/* Read into the labels; never printed. */
+const struct field_type type_label_file = {.canonical = listify, .decode = texts_decode};
+
 /* "/run", "/run:size=64m,mode=755" */
 static const char *read_tmpfs(struct load *load, const struct node *node)
 {
