@@ -85,21 +85,27 @@ static struct project_options load_options(struct cli_context *context,
     };
 }
 
+static void print_diagnostics(struct cli_context *context, const struct diagnostics *diagnostics)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+
+    diagnostics_print(&text, diagnostics,
+                      context->stderr_colour ? DIAGNOSTICS_COLOUR : DIAGNOSTICS_PLAIN);
+    if (text.len > 0)
+        (void)fs_write_all(STDERR_FILENO, text.data, text.len, NULL); /* nowhere to tell it */
+}
+
 static int load_project(struct cli_context *context, const struct strings *services, unsigned flags,
                         const struct project **ret, struct error *err)
 {
     struct project_options options = load_options(context, services, flags);
     struct diagnostics diagnostics = {0};
-    cleanup_buf struct buf text = BUF_INIT;
     int result;
 
     if (app_enable_trace(context, err) < 0)
         return -1;
     result = project_load(&command_app(context)->arena, &options, ret, &diagnostics, err);
-    diagnostics_print(&text, &diagnostics,
-                      context->stderr_colour ? DIAGNOSTICS_COLOUR : DIAGNOSTICS_PLAIN);
-    if (text.len > 0)
-        (void)fs_write_all(STDERR_FILENO, text.data, text.len, NULL); /* nowhere to tell it */
+    print_diagnostics(context, &diagnostics);
     return result;
 }
 
@@ -109,6 +115,17 @@ int command_load(struct cli_context *context, const struct strings *services, un
     if (load_project(context, services, flags, &ret->project, err) < 0)
         return -1;
     return lower_project(&command_app(context)->arena, ret->project, &ret->desired, err);
+}
+
+int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
+                              const char *below, struct error *err)
+{
+    struct diagnostics diagnostics = {0};
+    int result =
+        project_refuse_unhonoured(&command_app(context)->arena, project, below, &diagnostics, err);
+
+    print_diagnostics(context, &diagnostics);
+    return result;
 }
 
 int command_load_name(struct cli_context *context, const struct strings *services,

@@ -55,6 +55,12 @@ struct loaded {
 int command_load(struct cli_context *context, const struct strings *services, unsigned flags,
                  struct loaded *ret, struct error *err);
 
+/* Print an error for each key of the project that berth doesn't honour yet, and fail if there is
+ * one: what makes containers calls it before it makes anything. `below` "build": only what building
+ * images would ignore; NULL: everything. */
+int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
+                              const char *below, struct error *err);
+
 /* The project's name only: from -p and COMPOSE_PROJECT_NAME without any file, else by loading. A
  * verb that works from records (ps, logs, down -p NAME) needs no file. `ret_project` is NULL then.
  */

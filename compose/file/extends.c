@@ -348,4 +348,6 @@ static void extends_decode(struct load *load, const struct field *field, const s
     (void)object;
 }
 
-const struct field_type type_extends = {.canonical = extends_canonical, .decode = extends_decode};
+const struct field_type type_extends = {.canonical = extends_canonical,
+                                        .decode = extends_decode,
+                                        .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};

@@ -7,7 +7,9 @@
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
+#include "engine/base/error.h"
 
 const struct field *shape_find(const struct shape *shape, const char *key)
 {
@@ -29,6 +31,19 @@ const struct field *field_below(const struct field *field, const char *key)
     if (field->shape->each || !key)
         return field->shape->each;
     return shape_find(field->shape, key);
+}
+
+struct schema field_schema(const struct field *field)
+{
+    struct schema schema = field->type ? field->type->schema : (struct schema){.forms = SCHEMA_ANY};
+
+    if (field->words)
+        schema.words = field->words;
+    if (field->pattern)
+        schema.pattern = field->pattern;
+    if (field->range)
+        schema.range = field->range;
+    return schema;
 }
 
 bool key_is_extension(const char *key)
@@ -152,12 +167,49 @@ static void report_unsupported(struct load *load, const struct node_entry *entry
                      report_subject(&load->report), entry->key, report_path(&load->report));
 }
 
-void shape_decode(struct load *load, const struct shape *shape, const struct node *node,
-                  void *object)
+static void check_required(struct load *load, const struct shape *shape, const struct node *node)
 {
+    for (size_t i = 0; i < shape->n_fields; i++) {
+        const struct field *field = &shape->fields[i];
+
+        if (field->is_required && !node_find(node, field->name.data))
+            report_error(&load->report, node->span, NULL, "%s: missing property \"%s\"",
+                         report_path(&load->report), field->name.data);
+    }
+}
+
+/* One key: bound into `object`, or its printed form returned. */
+static const struct node *read_value(struct load *load, const struct field *field,
+                                     const struct node_entry *entry, void *object)
+{
+    const struct node *kept = NULL;
+
+    report_enter_key(&load->report, entry->key);
+    if (field->type->keep) {
+        kept = field->type->keep(load, field, entry->value);
+        if (kept && kept->kind == NODE_SCALAR && (node_is_null(kept) || !*kept->text))
+            kept = NULL; /* says nothing */
+    } else if (object) {
+        field->type->decode(load, field, entry->value, object);
+    } else {
+        BUG(); /* a bound type in a shape that is only kept: tests/unit/compose/shapes.c */
+    }
+    unhonoured_note(load, field, entry, field->type->keep ? kept : entry->value);
+    report_leave(&load->report);
+    return kept;
+}
+
+/* The keys' kept values, in the order of the file; NULL when there is none. */
+static struct node *read_values(struct load *load, const struct shape *shape,
+                                const struct node *node, void *object)
+{
+    struct node *all = NULL;
+
+    check_required(load, shape, node);
     for (size_t i = 0; i < node->n; i++) {
         const struct node_entry *entry = &node->entries[i];
         const struct field *field = shape_find(shape, entry->key);
+        const struct node *kept;
 
         if (strcmp(entry->key, "x-berth") == 0) {
             report_error(&load->report, entry->span, NULL,
@@ -170,11 +222,45 @@ void shape_decode(struct load *load, const struct shape *shape, const struct nod
         } else if (!field->type) {
             report_unsupported(load, entry);
         } else {
-            report_enter_key(&load->report, entry->key);
-            field->type->decode(load, field, entry->value, object);
-            report_leave(&load->report);
+            kept = read_value(load, field, entry, object);
+            if (kept && !all)
+                all = node_new(load->arena, NODE_MAP, node->span, node->n);
+            if (kept)
+                node_add(all, entry->key, entry->span, kept);
         }
     }
+    return all;
+}
+
+void shape_decode(struct load *load, const struct shape *shape, const struct node *node,
+                  void *object)
+{
+    const struct node *kept = read_values(load, shape, node, object);
+
+    if (kept && shape->kept_offset == 0)
+        BUG(); /* a row without a place for its value: tests/unit/compose/shapes.c */
+    if (kept)
+        *(const struct node **)(void *)((char *)object + shape->kept_offset) = kept;
+}
+
+const struct node *shape_keep(struct load *load, const struct shape *shape, const struct node *node)
+{
+    const struct node *values = read_values(load, shape, node, NULL);
+    struct node *map = node_new(load->arena, NODE_MAP, node->span, node->n);
+
+    for (size_t i = 0; values && i < shape->n_fields; i++) {
+        const struct node_entry *entry = node_find(values, shape->fields[i].name.data);
+
+        if (entry)
+            node_add(map, entry->key, entry->span, entry->value);
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+
+        if (key_is_extension(entry->key))
+            node_add(map, entry->key, entry->span, entry->value);
+    }
+    return map;
 }
 
 void shape_init(const struct shape *shape, void *object)
@@ -193,13 +279,19 @@ struct node *shape_encode(const struct encoder *encoder, const struct shape *sha
     size_t n_extensions = extensions && extensions->kind == NODE_MAP ? extensions->n : 0;
     struct node *map =
         node_new(encoder->arena, NODE_MAP, (struct span){0}, shape->n_fields + n_extensions);
+    const struct node *kept = NULL;
 
+    if (shape->kept_offset > 0)
+        kept =
+            *(const struct node *const *)(const void *)((const char *)object + shape->kept_offset);
     for (size_t i = 0; i < shape->n_fields; i++) {
         const struct field *field = &shape->fields[i];
         const struct node *value = NULL;
 
         if (field->type && field->type->encode)
             value = field->type->encode(encoder, field, object);
+        else if (kept && field->type && field->type->keep)
+            value = node_get(kept, field->name.data);
         if (value)
             node_add(map, field->name.data, map->span, value);
     }

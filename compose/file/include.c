@@ -487,5 +487,10 @@ static struct node *item_canonical(struct load *load, const struct field *field,
     return map;
 }
 
-const struct field_type type_include = {.decode = include_decode};
-const struct field_type type_include_item = {.canonical = item_canonical, .decode = include_decode};
+static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+
+const struct field_type type_include = {.decode = include_decode,
+                                        .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
+const struct field_type type_include_item = {.canonical = item_canonical,
+                                             .decode = include_decode,
+                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};

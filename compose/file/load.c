@@ -282,10 +282,14 @@ int project_load(struct arena *arena, const struct project_options *options,
         project->warnings = *ret_diagnostics;
         project->sources = ret_diagnostics->sources;
         project->n_sources = ret_diagnostics->n_sources;
+        project->unhonoured = vec_to_arena(&load.unhonoured, arena);
+        project->n_unhonoured = load.unhonoured.n;
         *ret = project;
     }
     vec_release(&documents);
     vec_release(&load.parsed_files);
+    vec_release(&load.unhonoured);
+    vec_release(&load.warned);
     report_release(&load.report);
     return result;
 }

@@ -43,6 +43,12 @@ struct include_link {
     size_t depth;
 };
 
+/* A key whose warning was given for a file. */
+struct warned_key {
+    const struct field *field;
+    uint32_t file;
+};
+
 struct load {
     struct arena *arena;
     const struct project_options *options;
@@ -60,6 +66,8 @@ struct load {
     size_t n_nodes;        /* that they made, for the limit */
     VEC(struct parsed_file) parsed_files;
     const struct include_link *link; /* of the document being loaded */
+    VEC(struct unhonoured) unhonoured;
+    VEC(struct warned_key) warned;
 };
 
 /* A service with what only the loader needs of it. `service` comes first: tables of services bind

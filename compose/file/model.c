@@ -64,7 +64,8 @@ static void services_decode(struct load *load, const struct field *field, const 
     }
 }
 
-const struct field_type type_services = {.decode = services_decode};
+const struct field_type type_services = {.decode = services_decode,
+                                         .schema = {.forms = SCHEMA_MAP}};
 
 /* ---- networks ---------------------------------------------------------------------------------
  */
@@ -112,7 +113,8 @@ static void networks_decode(struct load *load, const struct field *field, const 
     }
 }
 
-const struct field_type type_networks = {.decode = networks_decode};
+const struct field_type type_networks = {.decode = networks_decode,
+                                         .schema = {.forms = SCHEMA_MAP}};
 
 /* ---- volumes ----------------------------------------------------------------------------------
  */
@@ -144,7 +146,7 @@ static void volumes_decode(struct load *load, const struct field *field, const s
     }
 }
 
-const struct field_type type_volumes = {.decode = volumes_decode};
+const struct field_type type_volumes = {.decode = volumes_decode, .schema = {.forms = SCHEMA_MAP}};
 
 void model_decode(struct load *load, const struct node *root, struct model *ret)
 {

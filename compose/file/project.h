@@ -5,7 +5,8 @@
  * Everything is arena-owned and immutable after project_load(). Strings are NUL-terminated; lists
  * are struct strings / struct pairs; arrays are `things` + `n_things`. services, networks, volumes,
  * a service's networks and depends_on are sorted by name, so that what is printed is stable.
- * Times are nanoseconds, sizes bytes. Unset: NULL, -1, or what the field's comment says.
+ * Times are nanoseconds, sizes bytes. Unset: NULL, -1, or what the field's comment says. `kept`:
+ * keys that are not honoured yet, as they are printed; NULL when there is none.
  *
  * Loading is pure apart from reading the named files: the environment is an argument. */
 
@@ -28,6 +29,7 @@ struct build {
     const char *dockerfile; /* relative to the context unless absolute; default "Dockerfile" */
     const char *target;     /* NULL = last stage */
     struct pairs args;      /* resolved; sorted by name; every value set */
+    const struct node *kept;
     struct span span;
 };
 
@@ -38,6 +40,7 @@ struct service_port {
     uint16_t target;
     const char *protocol; /* "tcp", "udp" or "sctp" */
     const char *name;     /* NULL */
+    const struct node *kept;
     struct span span;
 };
 
@@ -55,6 +58,9 @@ struct service_mount {
     bool read_only;
     bool create_host_path; /* bind: make the source directory when it is missing */
     bool nocopy;           /* volume: don't fill an empty one from the image */
+    const struct node *kept;
+    const struct node *bind_kept; /* of its sections */
+    const struct node *volume_kept;
     struct span span;
 };
 
@@ -62,6 +68,7 @@ struct service_network {
     const char *key;          /* of project->networks */
     struct strings aliases;   /* without the service's own name, which is implied */
     const char *ipv4_address; /* NULL = any */
+    const struct node *kept;
     struct span span;
 };
 
@@ -157,6 +164,7 @@ struct service {
     struct strings dns;
     struct strings profiles;
 
+    const struct node *kept;
     const struct node *source; /* the section, for x-* and spans */
 };
 
@@ -165,6 +173,7 @@ struct service {
 struct network_pool {
     const char *subnet;  /* CIDR; NULL = pick one */
     const char *gateway; /* NULL = first address */
+    const struct node *kept;
 };
 
 struct network {
@@ -177,6 +186,8 @@ struct network {
     struct network_pool *pools;
     size_t n_pools;
     struct pairs labels;
+    const struct node *kept;
+    const struct node *ipam_kept;
     const struct node *source;
 };
 
@@ -187,6 +198,7 @@ struct volume {
     bool external;
     const char *driver; /* NULL or "local" */
     struct pairs labels;
+    const struct node *kept;
     const struct node *source;
 };
 
@@ -227,6 +239,15 @@ void diagnostics_print(struct buf *out, const struct diagnostics *diagnostics,
 
 /* ---- the project ---------------------------------------------------------------------------- */
 
+/* A key of the specification that berth doesn't honour yet. */
+struct unhonoured {
+    const char *section; /* "services"; NULL: at the top level */
+    const char *owner;   /* "web" */
+    const char *subject; /* "service \"web\"" */
+    const char *path;    /* below the owner: "cpuset", "build.labels" */
+    struct span span;    /* of the key */
+};
+
 struct project {
     const char *name;
     const char *directory; /* absolute: what relative paths of all files are relative to */
@@ -246,6 +267,8 @@ struct project {
     struct strings profiles;  /* active */
     struct pairs environment; /* what interpolation saw: process, --env-file, .env */
     struct diagnostics warnings;
+    const struct unhonoured *unhonoured; /* of disabled services and unused resources, too */
+    size_t n_unhonoured;
 
     const struct source *sources; /* spans' file indexes these: Compose and env files */
     size_t n_sources;
@@ -279,6 +302,12 @@ struct project_options {
 int project_load(struct arena *arena, const struct project_options *options,
                  const struct project **ret, struct diagnostics *ret_diagnostics,
                  struct error *err);
+
+/* An error for each key that making containers would have to ignore (`below` "build": building
+ * images); only of the enabled services and what they use. 0 when there is none. Call before
+ * anything is made. */
+int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
+                              struct diagnostics *ret, struct error *err);
 
 /* The model as `docker compose config` prints it; loading the result gives the same result. */
 void project_print_yaml(struct buf *out, const struct project *project);

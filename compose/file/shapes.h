@@ -20,3 +20,4 @@ extern const struct shape build_shape;       /* struct build */
 extern const struct shape mounts_shape;      /* items of volumes: struct service_mount */
 extern const struct shape attachments_shape; /* values of networks: struct service_network */
 extern const struct shape ports_shape;       /* items of ports: struct service_port */
+extern const struct shape ulimits_shape;     /* values of ulimits: struct service_ulimit */

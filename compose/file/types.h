@@ -91,11 +91,44 @@ extern const struct field_type type_mount_propagation; /* const char *, checked 
 extern const struct field_type type_selinux;           /* const char *, checked */
 const char *mount_unique(struct arena *arena, const struct node *item);
 
+/* types_kept.c: printed forms, bound to nothing (field.h). Rows narrow them by words, pattern and
+ * range. */
+extern const struct field_type kept_text; /* "" says nothing */
+extern const struct field_type kept_text_or_null;
+extern const struct field_type kept_scalar; /* a boolean, number or string; printed as text */
+extern const struct field_type kept_scalar_or_null;
+extern const struct field_type kept_bool;      /* printed either way */
+extern const struct field_type kept_true;      /* false says nothing */
+extern const struct field_type kept_int;       /* printed as a number */
+extern const struct field_type kept_nonzero;   /* the same; 0 says nothing */
+extern const struct field_type kept_int_text;  /* printed as text, as Compose does sizes */
+extern const struct field_type kept_number;    /* >= 0 */
+extern const struct field_type kept_bytes;     /* "64m" → "67108864"; -1 if the range has it */
+extern const struct field_type kept_duration;  /* "90s" → 1m30s */
+extern const struct field_type kept_file_mode; /* → "0440" */
+extern const struct field_type kept_address;   /* IPv4 or IPv6 */
+extern const struct field_type kept_command;   /* text is split → list; null */
+extern const struct field_type kept_extra_hosts;
+extern const struct field_type kept_pairs;        /* list or mapping → mapping; no value: null */
+extern const struct field_type kept_labels;       /* the same; no value: "" */
+extern const struct field_type kept_list;         /* of the shape's each; without a shape: text */
+extern const struct field_type kept_text_or_list; /* → list */
+extern const struct field_type kept_map;    /* of the shape's each; without a shape: scalars */
+extern const struct field_type kept_object; /* with the shape's keys; each of its own state */
+extern const struct field_type kept_object_or_null;
+extern const struct field_type kept_any; /* as it is */
+
+/* types_kept_service.c */
+extern const struct field_type kept_device; /* "SOURCE[:TARGET[:rwm]]" → the shape's object */
+extern const struct field_type kept_microseconds; /* a number, or a duration; 0 says nothing */
+extern const struct field_type kept_pull_policy;  /* if_not_present → missing */
+
 /* Keys of lists that must be unique. */
 const char *unique_text(struct arena *arena, const struct node *item);
 const char *unique_mount_text(struct arena *arena,
                               const struct node *item); /* "/run:size=1m" → "/run" */
-const char *unique_path(struct arena *arena, const struct node *item); /* of {path: …} */
+const char *unique_target(struct arena *arena, const struct node *item); /* of {target: …} */
+const char *unique_path(struct arena *arena, const struct node *item);   /* of {path: …} */
 
 /* ---- helpers for types ------------------------------------------------------------------------
  */
@@ -110,6 +143,8 @@ int want_int(struct load *load, const struct node *node, int64_t min, int64_t ma
 int want_bool(struct load *load, const struct node *node, bool *ret);
 enum want_kind { WANT_LIST, WANT_MAP };
 bool want_kind(struct load *load, const struct node *node, enum want_kind kind);
+/* The text is one of the field's words, or matches its pattern; else an error. */
+bool want_schema_text(struct load *load, const struct field *field, const struct node *node);
 /* A scalar as text; NULL and an error for lists and mappings. null gives "". Octal and float
  * spellings that change their text are warned about. */
 const char *want_scalar_text(struct load *load, const struct node *node);

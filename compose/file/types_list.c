@@ -11,6 +11,14 @@
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 
+static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT};
+static const struct schema profile_schema = {.forms = SCHEMA_TEXT,
+                                             .pattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"};
+static const struct schema value_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
+static const struct schema host_schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST,
+                                          .items = &text_schema};
+
 /* ---- unique keys ------------------------------------------------------------------------------
  */
 
@@ -25,6 +33,14 @@ const char *unique_mount_text(struct arena *arena, const struct node *item)
     if (item->kind != NODE_SCALAR)
         return NULL;
     return arena_strndup(arena, item->text, strcspn(item->text, ":"));
+}
+
+const char *unique_target(struct arena *arena, const struct node *item)
+{
+    const struct node *target = node_get(item, "target");
+
+    (void)arena;
+    return target && target->kind == NODE_SCALAR ? target->text : NULL;
 }
 
 const char *unique_path(struct arena *arena, const struct node *item)
@@ -82,7 +98,9 @@ static const struct node *texts_encode(const struct encoder *encoder, const stru
     return list->n > 0 ? encode_strings(encoder, list) : NULL;
 }
 
-const struct field_type type_texts = {.decode = texts_decode, .encode = texts_encode};
+const struct field_type type_texts = {.decode = texts_decode,
+                                      .encode = texts_encode,
+                                      .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
 
 static struct node *listify(struct load *load, const struct field *field, const struct node *node)
 {
@@ -97,10 +115,16 @@ static struct node *listify(struct load *load, const struct field *field, const 
 }
 
 const struct field_type type_text_or_list = {
-    .canonical = listify, .decode = texts_decode, .encode = texts_encode};
+    .canonical = listify,
+    .decode = texts_decode,
+    .encode = texts_encode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* Read into the labels; never printed. */
-const struct field_type type_label_file = {.canonical = listify, .decode = texts_decode};
+const struct field_type type_label_file = {
+    .canonical = listify,
+    .decode = texts_decode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* "/run", "/run:size=64m,mode=755" */
 static const char *read_tmpfs(struct load *load, const struct node *node)
@@ -122,7 +146,10 @@ static void tmpfs_decode(struct load *load, const struct field *field, const str
 }
 
 const struct field_type type_tmpfs = {
-    .canonical = listify, .decode = tmpfs_decode, .encode = texts_encode};
+    .canonical = listify,
+    .decode = tmpfs_decode,
+    .encode = texts_encode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* "80", "80-90/udp" */
 static const char *read_expose(struct load *load, const struct node *node)
@@ -161,7 +188,9 @@ static void expose_decode(struct load *load, const struct field *field, const st
     *SLOT(struct strings, object, field) = read_items(load, node, read_expose);
 }
 
-const struct field_type type_expose = {.decode = expose_decode, .encode = texts_encode};
+const struct field_type type_expose = {.decode = expose_decode,
+                                       .encode = texts_encode,
+                                       .schema = {.forms = SCHEMA_LIST, .items = &port_schema}};
 
 static const char *read_profile(struct load *load, const struct node *node)
 {
@@ -184,7 +213,10 @@ static void profiles_decode(struct load *load, const struct field *field, const 
     *SLOT(struct strings, object, field) = read_items(load, node, read_profile);
 }
 
-const struct field_type type_profiles = {.decode = profiles_decode, .encode = texts_encode};
+const struct field_type type_profiles = {
+    .decode = profiles_decode,
+    .encode = texts_encode,
+    .schema = {.forms = SCHEMA_LIST, .items = &profile_schema}};
 
 /* ---- name/value -------------------------------------------------------------------------------
  */
@@ -286,9 +318,15 @@ static const struct node *pairs_encode(const struct encoder *encoder, const stru
 }
 
 const struct field_type type_environment = {
-    .canonical = pairs_canonical, .decode = environment_decode, .encode = pairs_encode};
+    .canonical = pairs_canonical,
+    .decode = environment_decode,
+    .encode = pairs_encode,
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &value_schema}};
 const struct field_type type_labels = {
-    .canonical = pairs_canonical, .decode = labels_decode, .encode = pairs_encode};
+    .canonical = pairs_canonical,
+    .decode = labels_decode,
+    .encode = pairs_encode,
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &value_schema}};
 
 /* ---- commands ---------------------------------------------------------------------------------
  */
@@ -335,7 +373,10 @@ static const struct node *command_encode(const struct encoder *encoder, const st
     return encode_strings(encoder, &command->argv);
 }
 
-const struct field_type type_command = {.decode = command_decode, .encode = command_encode};
+const struct field_type type_command = {
+    .decode = command_decode,
+    .encode = command_encode,
+    .schema = {.forms = SCHEMA_NULL | SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 static struct node *health_test_canonical(struct load *load, const struct field *field,
                                           const struct node *node)
@@ -373,7 +414,10 @@ static void health_test_decode(struct load *load, const struct field *field,
 }
 
 const struct field_type type_health_test = {
-    .canonical = health_test_canonical, .decode = health_test_decode, .encode = texts_encode};
+    .canonical = health_test_canonical,
+    .decode = health_test_decode,
+    .encode = texts_encode,
+    .schema = {.forms = SCHEMA_NULL | SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* ---- extra_hosts ------------------------------------------------------------------------------
  */
@@ -497,7 +541,10 @@ static const struct node *hosts_encode(const struct encoder *encoder, const stru
 }
 
 const struct field_type type_extra_hosts = {
-    .canonical = hosts_canonical, .decode = hosts_decode, .encode = hosts_encode};
+    .canonical = hosts_canonical,
+    .decode = hosts_decode,
+    .encode = hosts_encode,
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &host_schema}};
 
 /* ---- what must be empty -----------------------------------------------------------------------
  */
@@ -513,4 +560,5 @@ static void empty_decode(struct load *load, const struct field *field, const str
                  STR_ARG(field->name));
 }
 
-const struct field_type type_empty = {.decode = empty_decode};
+const struct field_type type_empty = {
+    .decode = empty_decode, .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL, .items = &value_schema}};

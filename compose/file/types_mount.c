@@ -14,14 +14,19 @@ static const char *const type_name_of[] = {
     [SERVICE_MOUNT_BIND] = "bind",
     [SERVICE_MOUNT_VOLUME] = "volume",
     [SERVICE_MOUNT_TMPFS] = "tmpfs",
+    NULL,
 };
 
-static const char *const propagations[] = {"private", "rprivate", "shared",
-                                           "rshared", "slave",    "rslave"};
+enum { MOUNT_TYPES = sizeof(type_name_of) / sizeof(type_name_of[0]) - 1 };
+
+static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+static const char *const selinux_labels[] = {"z", "Z", NULL};
+static const char *const propagations[] = {"private", "rprivate", "shared", "rshared",
+                                           "slave",   "rslave",   NULL};
 
 static bool is_propagation(struct str text)
 {
-    for (size_t i = 0; i < sizeof(propagations) / sizeof(propagations[0]); i++) {
+    for (size_t i = 0; propagations[i]; i++) {
         if (str_is(text, propagations[i]))
             return true;
     }
@@ -196,13 +201,8 @@ const char *mount_unique(struct arena *arena, const struct node *item)
 
 static void check_mount(struct load *load, const struct node *item, struct service_mount *mount)
 {
-    if (!node_get(item, "type"))
-        report_error(&load->report, item->span, NULL, "%s: missing property \"type\"",
-                     report_path(&load->report));
     if (!mount->target) {
-        if (!node_get(item, "target"))
-            report_error(&load->report, item->span, NULL, "%s: missing property \"target\"",
-                         report_path(&load->report));
+        /* reported */
     } else if (!path_is_absolute(mount->target)) {
         report_error(&load->report, item->span, NULL, "%s: target \"%s\" must be an absolute path",
                      report_path(&load->report), mount->target);
@@ -227,7 +227,7 @@ static void check_mount(struct load *load, const struct node *item, struct servi
 static void check_sections(struct load *load, const struct node *item,
                            const struct service_mount *mount)
 {
-    for (size_t i = 0; i < sizeof(type_name_of) / sizeof(type_name_of[0]); i++) {
+    for (size_t i = 0; i < MOUNT_TYPES; i++) {
         const struct node_entry *section = node_find(item, type_name_of[i]);
 
         if (section && i != (size_t)mount->type && section->value->n > 0)
@@ -291,8 +291,10 @@ static const struct node *mounts_encode(const struct encoder *encoder, const str
     return list->n > 0 ? list : NULL;
 }
 
-const struct field_type type_mounts = {
-    .canonical = mounts_canonical, .decode = mounts_decode, .encode = mounts_encode};
+const struct field_type type_mounts = {.canonical = mounts_canonical,
+                                       .decode = mounts_decode,
+                                       .encode = mounts_encode,
+                                       .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
 
 static void mount_type_decode(struct load *load, const struct field *field, const struct node *node,
                               void *object)
@@ -301,7 +303,7 @@ static void mount_type_decode(struct load *load, const struct field *field, cons
     const char *text = want_text(load, node);
 
     (void)field;
-    for (size_t i = 0; text && i < sizeof(type_name_of) / sizeof(type_name_of[0]); i++) {
+    for (size_t i = 0; text && i < MOUNT_TYPES; i++) {
         if (strcmp(text, type_name_of[i]) == 0) {
             mount->type = (enum service_mount_type)i;
             return;
@@ -329,7 +331,8 @@ static const struct node *mount_type_encode(const struct encoder *encoder,
 }
 
 const struct field_type type_mount_type = {.decode = mount_type_decode,
-                                           .encode = mount_type_encode};
+                                           .encode = mount_type_encode,
+                                           .schema = {.forms = SCHEMA_TEXT, .words = type_name_of}};
 
 static const struct node *plain_text_encode(const struct encoder *encoder,
                                             const struct field *field, const void *object)
@@ -348,8 +351,10 @@ static void propagation_decode(struct load *load, const struct field *field,
     *SLOT(const char *, object, field) = text;
 }
 
-const struct field_type type_mount_propagation = {.decode = propagation_decode,
-                                                  .encode = plain_text_encode};
+const struct field_type type_mount_propagation = {
+    .decode = propagation_decode,
+    .encode = plain_text_encode,
+    .schema = {.forms = SCHEMA_TEXT, .words = propagations}};
 
 static void selinux_decode(struct load *load, const struct field *field, const struct node *node,
                            void *object)
@@ -362,4 +367,6 @@ static void selinux_decode(struct load *load, const struct field *field, const s
     *SLOT(const char *, object, field) = text;
 }
 
-const struct field_type type_selinux = {.decode = selinux_decode, .encode = plain_text_encode};
+const struct field_type type_selinux = {.decode = selinux_decode,
+                                        .encode = plain_text_encode,
+                                        .schema = {.forms = SCHEMA_TEXT, .words = selinux_labels}};

@@ -10,6 +10,11 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 
+static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+static const struct schema limit_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                           .range = RANGE(-1, INT64_MAX)};
+static const char *const env_formats[] = {"raw", NULL};
+
 /* ---- objects ----------------------------------------------------------------------------------
  */
 
@@ -21,7 +26,7 @@ static void object_decode(struct load *load, const struct field *field, const st
 }
 
 /* Printed by the type that holds it: only there it is known whether it says something. */
-const struct field_type type_object = {.decode = object_decode};
+const struct field_type type_object = {.decode = object_decode, .schema = {.forms = SCHEMA_MAP}};
 
 static struct node *build_canonical(struct load *load, const struct field *field,
                                     const struct node *node)
@@ -59,8 +64,10 @@ static const struct node *build_encode(const struct encoder *encoder, const stru
     return build->context ? shape_encode(encoder, field->shape, build, NULL) : NULL;
 }
 
-const struct field_type type_build = {
-    .canonical = build_canonical, .decode = build_decode, .encode = build_encode};
+const struct field_type type_build = {.canonical = build_canonical,
+                                      .decode = build_decode,
+                                      .encode = build_encode,
+                                      .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
 
 static void health_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -83,7 +90,8 @@ static const struct node *health_encode(const struct encoder *encoder, const str
     return health->is_set ? shape_encode(encoder, field->shape, health, NULL) : NULL;
 }
 
-const struct field_type type_health = {.decode = health_decode, .encode = health_encode};
+const struct field_type type_health = {
+    .decode = health_decode, .encode = health_encode, .schema = {.forms = SCHEMA_MAP}};
 
 /* ---- depends_on -------------------------------------------------------------------------------
  */
@@ -92,6 +100,7 @@ static const char *const condition_name[] = {
     [SERVICE_STARTED] = "service_started",
     [SERVICE_HEALTHY] = "service_healthy",
     [SERVICE_COMPLETED_SUCCESSFULLY] = "service_completed_successfully",
+    NULL,
 };
 
 /* A list of names → a mapping whose values are made by `make`. */
@@ -143,7 +152,7 @@ static void condition_decode(struct load *load, const struct field *field, const
     const char *text = want_text(load, node);
 
     (void)field;
-    for (size_t i = 0; text && i < sizeof(condition_name) / sizeof(condition_name[0]); i++) {
+    for (size_t i = 0; text && condition_name[i]; i++) {
         if (strcmp(text, condition_name[i]) == 0) {
             dependency->condition = (enum service_condition)i;
             return;
@@ -165,7 +174,10 @@ static const struct node *condition_encode(const struct encoder *encoder, const 
     return encode_text(encoder, condition_name[dependency->condition]);
 }
 
-const struct field_type type_condition = {.decode = condition_decode, .encode = condition_encode};
+const struct field_type type_condition = {
+    .decode = condition_decode,
+    .encode = condition_encode,
+    .schema = {.forms = SCHEMA_TEXT, .words = condition_name}};
 
 /* A mapping of names, or the list the long form failed on. */
 static bool want_names(struct load *load, const struct node *node)
@@ -202,9 +214,6 @@ static void depends_decode(struct load *load, const struct field *field, const s
         report_enter_key(&load->report, entry->key);
         if (want_kind(load, entry->value, WANT_MAP)) {
             shape_decode(load, field->shape, entry->value, dependency);
-            if (!node_get(entry->value, "condition"))
-                report_error(&load->report, entry->span, NULL, "%s: missing property \"condition\"",
-                             report_path(&load->report));
         }
         report_leave(&load->report);
     }
@@ -224,8 +233,10 @@ static const struct node *depends_encode(const struct encoder *encoder, const st
     return map->n > 0 ? map : NULL;
 }
 
-const struct field_type type_depends_on = {
-    .canonical = depends_canonical, .decode = depends_decode, .encode = depends_encode};
+const struct field_type type_depends_on = {.canonical = depends_canonical,
+                                           .decode = depends_decode,
+                                           .encode = depends_encode,
+                                           .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP}};
 
 /* ---- networks of a service --------------------------------------------------------------------
  */
@@ -286,8 +297,10 @@ static const struct node *attachments_encode(const struct encoder *encoder,
     return map->n > 0 ? map : NULL;
 }
 
-const struct field_type type_attachments = {
-    .canonical = attachments_canonical, .decode = attachments_decode, .encode = attachments_encode};
+const struct field_type type_attachments = {.canonical = attachments_canonical,
+                                            .decode = attachments_decode,
+                                            .encode = attachments_encode,
+                                            .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP}};
 
 /* ---- ulimits ----------------------------------------------------------------------------------
  */
@@ -309,7 +322,10 @@ static const struct node *limit_encode(const struct encoder *encoder, const stru
     return encode_int(encoder, *SLOT_CONST(int64_t, object, field));
 }
 
-const struct field_type type_limit = {.decode = limit_decode, .encode = limit_encode};
+const struct field_type type_limit = {
+    .decode = limit_decode,
+    .encode = limit_encode,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(-1, INT64_MAX)}};
 
 static int compare_ulimits(const void *a, const void *b)
 {
@@ -320,7 +336,6 @@ static int compare_ulimits(const void *a, const void *b)
 static void decode_ulimit(struct load *load, const struct field *field,
                           const struct node_entry *entry, struct service_ulimit *limit)
 {
-    static const char *const halves[] = {"soft", "hard"};
     size_t n_names = sizeof(ulimit_names) / sizeof(ulimit_names[0]);
     bool is_known = false;
 
@@ -338,11 +353,6 @@ static void decode_ulimit(struct load *load, const struct field *field,
         return;
     }
     shape_decode(load, field->shape, entry->value, limit);
-    for (size_t i = 0; i < 2; i++) {
-        if (!node_get(entry->value, halves[i]))
-            report_error(&load->report, entry->span, NULL, "%s: missing property \"%s\"",
-                         report_path(&load->report), halves[i]);
-    }
     if (node_get(entry->value, "hard") && node_get(entry->value, "soft") && limit->hard >= 0 &&
         (limit->soft > limit->hard || limit->soft < 0))
         report_error(&load->report, entry->span, NULL, "%s: soft limit above the hard limit",
@@ -381,7 +391,9 @@ static const struct node *ulimits_encode(const struct encoder *encoder, const st
     return map->n > 0 ? map : NULL;
 }
 
-const struct field_type type_ulimits = {.decode = ulimits_decode, .encode = ulimits_encode};
+const struct field_type type_ulimits = {.decode = ulimits_decode,
+                                        .encode = ulimits_encode,
+                                        .schema = {.forms = SCHEMA_MAP, .items = &limit_schema}};
 
 /* ---- env_file ---------------------------------------------------------------------------------
  */
@@ -428,17 +440,16 @@ static void env_file_decode(struct load *load, const struct field *field, const 
             shape_init(field->shape, file);
             file->span = item->span;
             shape_decode(load, field->shape, item, file);
-            if (!node_get(item, "path"))
-                report_error(&load->report, item->span, NULL, "%s: missing property \"path\"",
-                             report_path(&load->report));
             draft->n_env_files += file->path != NULL;
         }
         report_leave(&load->report);
     }
 }
 
-const struct field_type type_env_file = {.canonical = env_file_canonical,
-                                         .decode = env_file_decode};
+const struct field_type type_env_file = {
+    .canonical = env_file_canonical,
+    .decode = env_file_decode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 static void env_format_decode(struct load *load, const struct field *field, const struct node *node,
                               void *object)
@@ -451,4 +462,5 @@ static void env_format_decode(struct load *load, const struct field *field, cons
     *SLOT(const char *, object, field) = text && *text ? text : NULL;
 }
 
-const struct field_type type_env_format = {.decode = env_format_decode};
+const struct field_type type_env_format = {.decode = env_format_decode,
+                                           .schema = {.forms = SCHEMA_TEXT, .words = env_formats}};

@@ -24,6 +24,8 @@ struct short_port {
     const char *protocol;
 };
 
+static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT};
+static const char *const port_modes[] = {"ingress", "host", NULL};
 static const char *const protocols[] = {"tcp", "udp", "sctp"};
 
 static const char *find_protocol(struct str text)
@@ -253,9 +255,6 @@ static void ports_decode(struct load *load, const struct field *field, const str
             shape_init(field->shape, port);
             port->span = item->span;
             shape_decode(load, field->shape, item, port);
-            if (!node_get(item, "target"))
-                report_error(&load->report, item->span, NULL, "%s: missing property \"target\"",
-                             report_path(&load->report));
             service->n_ports++;
         }
         report_leave(&load->report);
@@ -273,8 +272,10 @@ static const struct node *ports_encode(const struct encoder *encoder, const stru
     return list->n > 0 ? list : NULL;
 }
 
-const struct field_type type_ports = {
-    .canonical = ports_canonical, .decode = ports_decode, .encode = ports_encode};
+const struct field_type type_ports = {.canonical = ports_canonical,
+                                      .decode = ports_decode,
+                                      .encode = ports_encode,
+                                      .schema = {.forms = SCHEMA_LIST, .items = &port_schema}};
 
 static void target_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -296,7 +297,10 @@ static const struct node *target_encode(const struct encoder *encoder, const str
     return encode_int(encoder, port->target);
 }
 
-const struct field_type type_port_target = {.decode = target_decode, .encode = target_encode};
+const struct field_type type_port_target = {
+    .decode = target_decode,
+    .encode = target_encode,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(1, 65535)}};
 
 static void published_decode(struct load *load, const struct field *field, const struct node *node,
                              void *object)
@@ -331,7 +335,8 @@ static const struct node *published_encode(const struct encoder *encoder, const 
 }
 
 const struct field_type type_port_published = {.decode = published_decode,
-                                               .encode = published_encode};
+                                               .encode = published_encode,
+                                               .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
 
 static void protocol_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -351,7 +356,8 @@ static const struct node *protocol_encode(const struct encoder *encoder, const s
     return encode_text(encoder, *SLOT_CONST(char *, object, field));
 }
 
-const struct field_type type_port_protocol = {.decode = protocol_decode, .encode = protocol_encode};
+const struct field_type type_port_protocol = {
+    .decode = protocol_decode, .encode = protocol_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 /* Both modes mean the same without a swarm. */
 static void mode_decode(struct load *load, const struct field *field, const struct node *node,
@@ -374,4 +380,6 @@ static const struct node *mode_encode(const struct encoder *encoder, const struc
     return encode_text(encoder, "ingress");
 }
 
-const struct field_type type_port_mode = {.decode = mode_decode, .encode = mode_encode};
+const struct field_type type_port_mode = {.decode = mode_decode,
+                                          .encode = mode_encode,
+                                          .schema = {.forms = SCHEMA_TEXT, .words = port_modes}};

@@ -57,7 +57,8 @@ static void resource_decode(struct load *load, const struct field *field, const 
 }
 
 const struct field_type type_resource = {.canonical = resource_canonical,
-                                         .decode = resource_decode};
+                                         .decode = resource_decode,
+                                         .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
 
 static const struct node *plain_encode(const struct encoder *encoder, const struct field *field,
                                        const void *object)
@@ -91,10 +92,10 @@ static void volume_driver_decode(struct load *load, const struct field *field,
     decode_driver(load, field, node, object, "local");
 }
 
-const struct field_type type_network_driver = {.decode = network_driver_decode,
-                                               .encode = plain_encode};
-const struct field_type type_volume_driver = {.decode = volume_driver_decode,
-                                              .encode = plain_encode};
+const struct field_type type_network_driver = {
+    .decode = network_driver_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type type_volume_driver = {
+    .decode = volume_driver_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 /* ---- ipam -------------------------------------------------------------------------------------
  */
@@ -114,7 +115,8 @@ static const struct node *ipam_encode(const struct encoder *encoder, const struc
     return map->n > 0 || encoder->is_json ? map : NULL;
 }
 
-const struct field_type type_ipam = {.decode = ipam_decode, .encode = ipam_encode};
+const struct field_type type_ipam = {
+    .decode = ipam_decode, .encode = ipam_encode, .schema = {.forms = SCHEMA_MAP}};
 
 static void ipam_driver_decode(struct load *load, const struct field *field,
                                const struct node *node, void *object)
@@ -129,7 +131,8 @@ static void ipam_driver_decode(struct load *load, const struct field *field,
                      text);
 }
 
-const struct field_type type_ipam_driver = {.decode = ipam_driver_decode};
+const struct field_type type_ipam_driver = {.decode = ipam_driver_decode,
+                                            .schema = {.forms = SCHEMA_TEXT}};
 
 static void pools_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
@@ -160,7 +163,8 @@ static const struct node *pools_encode(const struct encoder *encoder, const stru
     return list->n > 0 ? list : NULL;
 }
 
-const struct field_type type_pools = {.decode = pools_decode, .encode = pools_encode};
+const struct field_type type_pools = {
+    .decode = pools_decode, .encode = pools_encode, .schema = {.forms = SCHEMA_LIST}};
 
 /* ---- addresses --------------------------------------------------------------------------------
  */
@@ -209,5 +213,7 @@ static void subnet_decode(struct load *load, const struct field *field, const st
     *SLOT(const char *, object, field) = text;
 }
 
-const struct field_type type_ipv4 = {.decode = ipv4_decode, .encode = plain_encode};
-const struct field_type type_subnet = {.decode = subnet_decode, .encode = plain_encode};
+const struct field_type type_ipv4 = {
+    .decode = ipv4_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type type_subnet = {
+    .decode = subnet_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};

@@ -183,7 +183,8 @@ static const struct node *text_encode(const struct encoder *encoder, const struc
     return encode_text(encoder, *SLOT_CONST(char *, object, field));
 }
 
-const struct field_type type_text = {.decode = text_decode, .encode = text_encode};
+const struct field_type type_text = {
+    .decode = text_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 static void name_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
@@ -196,7 +197,8 @@ static void name_decode(struct load *load, const struct field *field, const stru
     *SLOT(const char *, object, field) = name;
 }
 
-const struct field_type type_name = {.decode = name_decode, .encode = text_encode};
+const struct field_type type_name = {
+    .decode = name_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 static bool is_word(const char *text, const char *more)
 {
@@ -222,8 +224,10 @@ static void container_name_decode(struct load *load, const struct field *field,
     *SLOT(const char *, object, field) = name;
 }
 
-const struct field_type type_container_name = {.decode = container_name_decode,
-                                               .encode = text_encode};
+const struct field_type type_container_name = {
+    .decode = container_name_decode,
+    .encode = text_encode,
+    .schema = {.forms = SCHEMA_TEXT, .pattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"}};
 
 static void hostname_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -237,7 +241,8 @@ static void hostname_decode(struct load *load, const struct field *field, const 
     *SLOT(const char *, object, field) = name;
 }
 
-const struct field_type type_hostname = {.decode = hostname_decode, .encode = text_encode};
+const struct field_type type_hostname = {
+    .decode = hostname_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 static void address_decode(struct load *load, const struct field *field, const struct node *node,
                            void *object)
@@ -251,7 +256,8 @@ static void address_decode(struct load *load, const struct field *field, const s
     *SLOT(const char *, object, field) = text;
 }
 
-const struct field_type type_address = {.decode = address_decode, .encode = text_encode};
+const struct field_type type_address = {
+    .decode = address_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 static void signal_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -266,7 +272,8 @@ static void signal_decode(struct load *load, const struct field *field, const st
     *SLOT(const char *, object, field) = text;
 }
 
-const struct field_type type_signal = {.decode = signal_decode, .encode = text_encode};
+const struct field_type type_signal = {
+    .decode = signal_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 /* ---- booleans ---------------------------------------------------------------------------------
  */
@@ -295,10 +302,14 @@ static const struct node *bool_encode_false(const struct encoder *encoder,
     return *SLOT_CONST(bool, object, field) ? NULL : encode_bool(encoder, false);
 }
 
-const struct field_type type_bool = {.decode = bool_decode, .encode = bool_encode};
-const struct field_type type_bool_always = {.decode = bool_decode, .encode = bool_encode_always};
+const struct field_type type_bool = {
+    .decode = bool_decode, .encode = bool_encode, .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
+const struct field_type type_bool_always = {.decode = bool_decode,
+                                            .encode = bool_encode_always,
+                                            .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
 const struct field_type type_bool_default_true = {.decode = bool_decode,
-                                                  .encode = bool_encode_false};
+                                                  .encode = bool_encode_false,
+                                                  .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
 
 static void tristate_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -317,7 +328,9 @@ static const struct node *tristate_encode(const struct encoder *encoder, const s
     return value < 0 ? NULL : encode_bool(encoder, value != 0);
 }
 
-const struct field_type type_tristate = {.decode = tristate_decode, .encode = tristate_encode};
+const struct field_type type_tristate = {.decode = tristate_decode,
+                                         .encode = tristate_encode,
+                                         .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
 
 /* ---- numbers ----------------------------------------------------------------------------------
  */
@@ -336,7 +349,10 @@ static const struct node *count_encode(const struct encoder *encoder, const stru
     return value < 0 ? NULL : encode_int(encoder, value);
 }
 
-const struct field_type type_count = {.decode = count_decode, .encode = count_encode};
+const struct field_type type_count = {
+    .decode = count_decode,
+    .encode = count_encode,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(0, INT64_MAX)}};
 
 static void pids_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
@@ -352,7 +368,10 @@ static const struct node *pids_encode(const struct encoder *encoder, const struc
     return value == SERVICE_PIDS_UNSET ? NULL : encode_int(encoder, value);
 }
 
-const struct field_type type_pids = {.decode = pids_decode, .encode = pids_encode};
+const struct field_type type_pids = {
+    .decode = pids_decode,
+    .encode = pids_encode,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(-1, INT64_MAX)}};
 
 static void number_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -393,7 +412,10 @@ static const struct node *number_encode(const struct encoder *encoder, const str
                            (struct span){0});
 }
 
-const struct field_type type_number = {.decode = number_decode, .encode = number_encode};
+const struct field_type type_number = {
+    .decode = number_decode,
+    .encode = number_encode,
+    .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT, .range = RANGE(0, 1000000)}};
 
 static void bytes_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
@@ -430,7 +452,8 @@ static const struct node *bytes_encode(const struct encoder *encoder, const stru
                      : encode_text(encoder, arena_printf(encoder->arena, "%lld", (long long)value));
 }
 
-const struct field_type type_bytes = {.decode = bytes_decode, .encode = bytes_encode};
+const struct field_type type_bytes = {
+    .decode = bytes_decode, .encode = bytes_encode, .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
 
 static void duration_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -469,7 +492,8 @@ static const struct node *duration_encode(const struct encoder *encoder, const s
     return node;
 }
 
-const struct field_type type_duration = {.decode = duration_decode, .encode = duration_encode};
+const struct field_type type_duration = {
+    .decode = duration_decode, .encode = duration_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 /* -1: not octal */
 static int64_t parse_octal(const char *text)
@@ -518,7 +542,9 @@ static const struct node *file_mode_encode(const struct encoder *encoder, const 
                                                          (unsigned long long)value));
 }
 
-const struct field_type type_file_mode = {.decode = file_mode_decode, .encode = file_mode_encode};
+const struct field_type type_file_mode = {.decode = file_mode_decode,
+                                          .encode = file_mode_encode,
+                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
 
 /* ---- restart ----------------------------------------------------------------------------------
  */
@@ -571,7 +597,11 @@ static const struct node *restart_encode(const struct encoder *encoder, const st
     return encode_text(encoder, restart_name[service->restart]);
 }
 
-const struct field_type type_restart = {.decode = restart_decode, .encode = restart_encode};
+const struct field_type type_restart = {
+    .decode = restart_decode,
+    .encode = restart_encode,
+    .schema = {.forms = SCHEMA_TEXT,
+               .pattern = "^(no|always|unless-stopped|on-failure(:[0-9]+)?)$"}};
 
 /* ---- what other steps look at -----------------------------------------------------------------
  */
@@ -585,4 +615,4 @@ static void ignored_decode(struct load *load, const struct field *field, const s
     (void)object;
 }
 
-const struct field_type type_ignored = {.decode = ignored_decode};
+const struct field_type type_ignored = {.decode = ignored_decode, .schema = {.forms = SCHEMA_TEXT}};

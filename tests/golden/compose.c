@@ -1,9 +1,10 @@
 /* What the loader makes of Compose files.
  *
  * tests/golden/compose/CASE/ holds compose.yaml and what else the case needs; `args` (optional)
- * says how it is loaded, a word and a value per line; want.txt is the diagnostics and the printed
- * project. tests/golden/compose-bad/NAME.yaml are files that must be refused at a line;
- * want.txt there lists what is said about each. GOLDEN_ACCEPT=1 rewrites both. */
+ * says how it is loaded, a word and a value per line; want.txt is the diagnostics, the printed
+ * project, and what `up` would refuse of it. tests/golden/compose-bad/NAME.yaml are files that must
+ * be refused at a line; want.txt there lists what is said about each. GOLDEN_ACCEPT=1 rewrites
+ * both. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -205,6 +206,18 @@ static bool compare(struct arena *arena, const char *want_path, const struct buf
     return false;
 }
 
+/* What making containers would refuse. */
+static void print_refused(struct buf *out, struct arena *arena, const struct project *project)
+{
+    struct diagnostics diagnostics;
+    struct error err = ERROR_INIT;
+
+    if (project_refuse_unhonoured(arena, project, NULL, &diagnostics, &err) == 0)
+        return;
+    buf_printf(out, "--- up: %s\n", err.text);
+    diagnostics_print(out, &diagnostics, DIAGNOSTICS_PLAIN);
+}
+
 static bool run_case(const char *cases_dir, const char *name)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
@@ -226,6 +239,8 @@ static bool run_case(const char *cases_dir, const char *name)
         print_project(&got, project, request.is_json);
         is_same = loads_again(&arena, &request, project, name);
     }
+    if (project)
+        print_refused(&got, &arena, project);
     replace_dir(&got, cases_dir);
     if (request.options.stdin_fd >= 0)
         (void)close(request.options.stdin_fd); /* read-only */

@@ -1,0 +1,144 @@
+/* Keys that load but are not honoured. */
+
+#include "compose/file/unhonoured.h"
+
+#include <string.h>
+
+#include "compose/file/field.h"
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+
+/* ---- noting -----------------------------------------------------------------------------------
+ */
+
+/* "build.labels", "volumes[1].volume.subpath": below the service; the whole at the top level. */
+static const char *path_below_owner(struct report *report)
+{
+    struct report below = {.arena = report->arena};
+    size_t first = report->depth > 2 ? 2 : report->depth - 1;
+
+    for (size_t i = first; i < report->depth; i++)
+        below.path[below.depth++] = report->path[i];
+    return report_path(&below);
+}
+
+static void note_kept(struct load *load, const struct node_entry *entry)
+{
+    struct report *report = &load->report;
+    bool has_owner = report->depth > 2;
+
+    vec_push(&load->unhonoured, (struct unhonoured){
+                                    .section = has_owner ? report->path[0].key : NULL,
+                                    .owner = has_owner ? report->path[1].key : NULL,
+                                    .subject = has_owner ? report_subject(report) : "top level",
+                                    .path = path_below_owner(report),
+                                    .span = entry->span,
+                                });
+}
+
+static void warn_elsewhere(struct load *load, const struct field *field,
+                           const struct node_entry *entry)
+{
+    for (size_t i = 0; i < load->warned.n; i++) {
+        if (load->warned.items[i].field == field && load->warned.items[i].file == entry->span.file)
+            return;
+    }
+    vec_push(&load->warned, (struct warned_key){.field = field, .file = entry->span.file});
+    report_warning(&load->report, entry->span, NULL,
+                   "%s: `%s` has no effect on a single Linux machine",
+                   report_subject(&load->report), path_below_owner(&load->report));
+}
+
+void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
+                     const struct node *value)
+{
+    if (!value || node_is_null(value) || report_is_full(&load->report))
+        return;
+    if (field->no_effect && value->kind == NODE_SCALAR &&
+        strcmp(value->text, field->no_effect) == 0)
+        return;
+    switch (field->state) {
+    case FIELD_HONOURED:
+        break;
+    case FIELD_KEPT:
+        note_kept(load, entry);
+        break;
+    case FIELD_ELSEWHERE:
+        warn_elsewhere(load, field, entry);
+        break;
+    }
+}
+
+/* ---- refusing ---------------------------------------------------------------------------------
+ */
+
+static bool has_network(const struct project *project, const char *key)
+{
+    return project_find_network(project, key) != NULL;
+}
+
+static bool has_service(const struct project *project, const char *name)
+{
+    return project_find_service(project, name) != NULL;
+}
+
+static bool has_volume(const struct project *project, const char *key)
+{
+    return project_find_volume(project, key) != NULL;
+}
+
+/* Whether the owner is part of what was selected; sections that are not here always are. */
+static const struct {
+    const char *section;
+    bool (*has)(const struct project *project, const char *name);
+} owners[] = {
+    {"services", has_service},
+    {"networks", has_network},
+    {"volumes", has_volume},
+};
+
+static bool is_wanted(const struct project *project, const struct unhonoured *unhonoured,
+                      const char *below)
+{
+    size_t len = below ? strlen(below) : 0;
+
+    if (below && (strncmp(unhonoured->path, below, len) != 0 ||
+                  (unhonoured->path[len] && unhonoured->path[len] != '.')))
+        return false;
+    for (size_t i = 0; unhonoured->section && i < sizeof(owners) / sizeof(owners[0]); i++) {
+        if (strcmp(unhonoured->section, owners[i].section) == 0)
+            return owners[i].has(project, unhonoured->owner);
+    }
+    return true;
+}
+
+int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
+                              struct diagnostics *ret, struct error *err)
+{
+    struct diagnostics all = {
+        .items = arena_new_array(arena, struct diagnostic, project->n_unhonoured + 1),
+        .sources = project->sources,
+        .n_sources = project->n_sources,
+    };
+
+    for (size_t i = 0; i < project->n_unhonoured; i++) {
+        const struct unhonoured *unhonoured = &project->unhonoured[i];
+
+        if (!is_wanted(project, unhonoured, below) || all.n_errors++ >= DIAGNOSTICS_MAX)
+            continue;
+        all.items[all.n++] = (struct diagnostic){
+            .severity = SEVERITY_ERROR,
+            .span = unhonoured->span,
+            .message = arena_printf(arena, "%s: `%s` is not honoured yet", unhonoured->subject,
+                                    unhonoured->path),
+            .hint = "berth refuses what it would have to ignore; remove the key to go on",
+        };
+    }
+    *ret = all;
+    if (all.n_errors == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID, "%zu key%s that berth does not honour yet", all.n_errors,
+                     all.n_errors == 1 ? "" : "s");
+}
