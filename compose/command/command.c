@@ -43,6 +43,8 @@ const struct cli_option global_flags[] = {
      "builds and pulls at the same time (default 4)"},
     {"dry-run", 0, CLI_FLAG, offsetof(struct global_options, dry_run), NULL,
      "print the plan, change nothing"},
+    {"all-resources", 0, CLI_FLAG, offsetof(struct global_options, all_resources), NULL,
+     "keep networks and volumes that no service uses"},
     {"root", 0, CLI_TEXT, offsetof(struct global_options, app.root), "DIR",
      "state directory (default /var/lib/berth, or BERTH_ROOT)"},
     {"run-root", 0, CLI_TEXT, offsetof(struct global_options, app.run_root), "DIR",
@@ -81,7 +83,7 @@ static struct project_options load_options(struct cli_context *context,
         .environment = app->environment,
         .working_dir = app->working_dir,
         .stdin_fd = STDIN_FILENO,
-        .flags = flags,
+        .flags = flags | (globals->all_resources ? PROJECT_ALL_RESOURCES : 0U),
     };
 }
 
@@ -95,8 +97,8 @@ static void print_diagnostics(struct cli_context *context, const struct diagnost
         (void)fs_write_all(STDERR_FILENO, text.data, text.len, NULL); /* nowhere to tell it */
 }
 
-static int load_project(struct cli_context *context, const struct strings *services, unsigned flags,
-                        const struct project **ret, struct error *err)
+int command_load_project(struct cli_context *context, const struct strings *services,
+                         unsigned flags, const struct project **ret, struct error *err)
 {
     struct project_options options = load_options(context, services, flags);
     struct diagnostics diagnostics = {0};
@@ -112,7 +114,7 @@ static int load_project(struct cli_context *context, const struct strings *servi
 int command_load(struct cli_context *context, const struct strings *services, unsigned flags,
                  struct loaded *ret, struct error *err)
 {
-    if (load_project(context, services, flags, &ret->project, err) < 0)
+    if (command_load_project(context, services, flags, &ret->project, err) < 0)
         return -1;
     return lower_project(&command_app(context)->arena, ret->project, &ret->desired, err);
 }
@@ -141,7 +143,7 @@ int command_load_name(struct cli_context *context, const struct strings *service
         *ret_name = name;
         return 0;
     }
-    if (load_project(context, services, PROJECT_KEEP_ALL, ret_project, err) < 0)
+    if (command_load_project(context, services, PROJECT_KEEP_ALL, ret_project, err) < 0)
         return -1;
     *ret_name = (*ret_project)->name;
     return 0;

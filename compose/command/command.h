@@ -30,6 +30,7 @@ struct global_options {
     int ansi;     /* enum global_ansi */
     int64_t parallel;
     bool dry_run;
+    bool all_resources;
 };
 
 enum global_progress {
@@ -60,6 +61,10 @@ int command_load(struct cli_context *context, const struct strings *services, un
  * images would ignore; NULL: everything. */
 int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
                               const char *below, struct error *err);
+
+/* The same without lowering: for verbs that only look at the files. */
+int command_load_project(struct cli_context *context, const struct strings *services,
+                         unsigned flags, const struct project **ret, struct error *err);
 
 /* The project's name only: from -p and COMPOSE_PROJECT_NAME without any file, else by loading. A
  * verb that works from records (ps, logs, down -p NAME) needs no file. `ret_project` is NULL then.

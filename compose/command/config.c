@@ -1,75 +1,136 @@
 /* berth config: the files as berth understands them. Needs no root. */
 
+#include "compose/command/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "compose/command/command.h"
 #include "compose/command/verbs.h"
 #include "engine/base/buf.h"
+#include "engine/base/cleanup.h"
 #include "engine/base/error.h"
+#include "engine/base/fs.h"
 
 struct config_options {
-    int format;
-    bool quiet, services, volumes, networks, images, profiles;
+    int format; /* enum config_format */
+    bool quiet;
+    bool lists[CONFIG_N_LISTS]; /* all but CONFIG_HASH, which has a value */
+    const char *hash;
+    bool no_interpolate, no_normalize, no_path_resolution, no_consistency, no_env_resolution;
+    const char *output;
 };
 
-enum config_format { CONFIG_YAML, CONFIG_JSON };
 static const char *const format_choices[] = {"yaml", "json", NULL};
 
+#define LIST(what)  offsetof(struct config_options, lists[what])
+#define FIELD(name) offsetof(struct config_options, name)
 static const struct cli_option config_flags[] = {
-    {"format", 0, CLI_CHOICE, offsetof(struct config_options, format), "FORMAT", "how to print",
-     format_choices},
-    {"quiet", 'q', CLI_FLAG, offsetof(struct config_options, quiet), NULL, "only check the files"},
-    {"services", 0, CLI_FLAG, offsetof(struct config_options, services), NULL,
-     "print names of services"},
-    {"volumes", 0, CLI_FLAG, offsetof(struct config_options, volumes), NULL,
-     "print names of volumes"},
-    {"networks", 0, CLI_FLAG, offsetof(struct config_options, networks), NULL,
-     "print names of networks"},
-    {"images", 0, CLI_FLAG, offsetof(struct config_options, images), NULL,
-     "print references of images"},
-    {"profiles", 0, CLI_FLAG, offsetof(struct config_options, profiles), NULL,
-     "print names of profiles"},
+    {"format", 0, CLI_CHOICE, FIELD(format), "FORMAT", "how to print", format_choices},
+    {"output", 'o', CLI_TEXT, FIELD(output), "FILE", "write to a file instead of standard output"},
+    {"quiet", 'q', CLI_FLAG, FIELD(quiet), NULL, "only check the files"},
+    {"services", 0, CLI_FLAG, LIST(CONFIG_SERVICES), NULL, "print names of services"},
+    {"volumes", 0, CLI_FLAG, LIST(CONFIG_VOLUMES), NULL, "print names of volumes"},
+    {"networks", 0, CLI_FLAG, LIST(CONFIG_NETWORKS), NULL, "print names of networks"},
+    {"images", 0, CLI_FLAG, LIST(CONFIG_IMAGES), NULL, "print references of images"},
+    {"profiles", 0, CLI_FLAG, LIST(CONFIG_PROFILES), NULL, "print names of profiles"},
+    {"hash", 0, CLI_TEXT, FIELD(hash), "SERVICES",
+     "print a hash of each service's definition; \"*\" for all, or names separated by commas"},
+    {"environment", 0, CLI_FLAG, LIST(CONFIG_ENVIRONMENT), NULL,
+     "print the variables that the files can use, with their values"},
+    {"variables", 0, CLI_FLAG, LIST(CONFIG_VARIABLES), NULL,
+     "print the variables that the files use, with their defaults"},
+    {"no-interpolate", 0, CLI_FLAG, FIELD(no_interpolate), NULL, "leave $VARIABLES as they are"},
+    {"no-normalize", 0, CLI_FLAG, FIELD(no_normalize), NULL,
+     "don't add the default network and final names"},
+    {"no-path-resolution", 0, CLI_FLAG, FIELD(no_path_resolution), NULL,
+     "leave relative paths relative"},
+    {"no-consistency", 0, CLI_FLAG, FIELD(no_consistency), NULL,
+     "don't check that what services refer to is there"},
+    {"no-env-resolution", 0, CLI_FLAG, FIELD(no_env_resolution), NULL,
+     "print env_file instead of reading the files it names"},
     CLI_OPTIONS_END,
 };
+#undef LIST
+#undef FIELD
 
-static void print_names(const struct loaded *loaded, const struct config_options *options,
-                        struct buf *out)
+/* The one list that is asked for, or NULL. */
+static int choose_list(const struct config_options *options, const struct config_list **ret,
+                       struct error *err)
 {
-    const struct project *project = loaded->project;
+    *ret = NULL;
+    for (size_t i = 0; i < CONFIG_N_LISTS; i++) {
+        bool is_wanted = i == CONFIG_HASH ? options->hash != NULL : options->lists[i];
 
-    for (size_t i = 0; options->services && i < project->n_services; i++)
-        buf_printf(out, "%s\n", project->services[i].name);
-    for (size_t i = 0; options->networks && i < project->n_networks; i++)
-        buf_printf(out, "%s\n", project->networks[i].key);
-    for (size_t i = 0; options->volumes && i < project->n_volumes; i++)
-        buf_printf(out, "%s\n", project->volumes[i].key);
-    for (size_t i = 0; options->images && i < loaded->desired->n_images; i++)
-        buf_printf(out, "%s\n", loaded->desired->images[i].reference);
+        if (is_wanted && *ret)
+            return error_set(err, ERROR_USAGE, "--%s and --%s cannot be combined", (*ret)->option,
+                             config_lists[i].option);
+        if (is_wanted)
+            *ret = &config_lists[i];
+    }
+    return 0;
 }
 
-static void print_profiles(struct arena *arena, const struct project *project, struct buf *out)
+static unsigned load_flags(const struct config_options *options)
 {
-    struct strings seen = {0};
-    size_t n = 0;
+    return PROJECT_WITH_DEPENDENCIES | (options->no_interpolate ? PROJECT_NO_INTERPOLATE : 0U) |
+           (options->no_normalize ? PROJECT_NO_NORMALIZE : 0U) |
+           (options->no_path_resolution ? PROJECT_NO_PATH_RESOLUTION : 0U) |
+           (options->no_consistency ? PROJECT_NO_CONSISTENCY : 0U) |
+           (options->no_env_resolution ? PROJECT_NO_ENV_RESOLUTION : 0U);
+}
 
-    for (size_t i = 0; i < project->n_services; i++)
-        n += project->services[i].profiles.n;
-    for (size_t i = 0; i < project->n_disabled_services; i++)
-        n += project->disabled_services[i].profiles.n;
-    seen.items = arena_new_array(arena, const char *, n);
-    for (size_t i = 0; i < project->n_services + project->n_disabled_services; i++) {
-        const struct service *service = i < project->n_services
-                                            ? &project->services[i]
-                                            : &project->disabled_services[i - project->n_services];
+static int print_list(struct cli_context *context, const struct config_list *list,
+                      const struct config_options *options, const struct strings *args,
+                      struct buf *out, struct error *err)
+{
+    const struct project *project;
 
-        for (size_t j = 0; j < service->profiles.n; j++) {
-            if (!strings_contain(&seen, service->profiles.items[j]))
-                seen.items[seen.n++] = service->profiles.items[j];
-        }
+    if (command_load_project(context, args, load_flags(options) | list->flags, &project, err) < 0)
+        return -1;
+    return list->print(context, project, options->hash, (enum config_format)options->format, out,
+                       err);
+}
+
+/* As a whole: everything a plan would need is checked, unless a flag leaves something open. */
+static int print_project(struct cli_context *context, const struct config_options *options,
+                         const struct strings *args, struct buf *out, struct error *err)
+{
+    unsigned flags = load_flags(options);
+    struct loaded loaded;
+
+    if (flags == PROJECT_WITH_DEPENDENCIES) {
+        if (command_load(context, args, flags, &loaded, err) < 0)
+            return -1;
+    } else if (command_load_project(context, args, flags, &loaded.project, err) < 0) {
+        return -1;
     }
-    strings_sort(&seen);
-    for (size_t i = 0; i < seen.n; i++)
-        buf_printf(out, "%s\n", seen.items[i]);
+    if (options->format == CONFIG_JSON)
+        project_print_json(out, loaded.project);
+    else
+        project_print_yaml(out, loaded.project);
+    return 0;
+}
+
+/* The old file or the new one, never a part, wherever a link leads. What is no file (/dev/null, a
+ * FIFO) is written to. */
+static int write_output(const char *path, const struct buf *out, struct error *err)
+{
+    cleanup_free char *target = realpath(path, NULL);
+    cleanup_fd int fd = -1;
+    struct stat info = {.st_mode = S_IFREG | 0644};
+
+    if (stat(path, &info) < 0 && errno != ENOENT)
+        return error_sys(err, errno, "write \"%s\"", path);
+    if (S_ISREG(info.st_mode))
+        return fs_replace(AT_FDCWD, target ? target : path, buf_text(out), out->len,
+                          info.st_mode & 0777, FS_DURABLE, err);
+    fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_sys(err, errno, "write \"%s\"", path);
+    return fs_write_all(fd, buf_text(out), out->len, err);
 }
 
 static int config_run(struct cli_context *context, const void *void_options,
@@ -77,21 +138,16 @@ static int config_run(struct cli_context *context, const void *void_options,
 {
     const struct config_options *options = void_options;
     cleanup_buf struct buf out = BUF_INIT;
-    struct loaded loaded;
+    const struct config_list *list;
 
-    if (command_load(context, args, PROJECT_WITH_DEPENDENCIES, &loaded, err) < 0)
+    if (choose_list(options, &list, err) < 0)
+        return -1;
+    if ((list ? print_list(context, list, options, args, &out, err)
+              : print_project(context, options, args, &out, err)) < 0)
         return -1;
     if (options->quiet)
         return 0;
-    if (options->profiles)
-        print_profiles(&command_app(context)->arena, loaded.project, &out);
-    else if (options->services || options->networks || options->volumes || options->images)
-        print_names(&loaded, options, &out);
-    else if (options->format == CONFIG_JSON)
-        project_print_json(&out, loaded.project);
-    else
-        project_print_yaml(&out, loaded.project);
-    return command_print(&out, err);
+    return options->output ? write_output(options->output, &out, err) : command_print(&out, err);
 }
 
 const struct cli_verb config_verb = {
@@ -100,9 +156,11 @@ const struct cli_verb config_verb = {
     .summary = "check the files and print them as berth understands them",
     .arguments = "[SERVICE...]",
     .description = "All files merged, variables filled in, short forms written out, defaults made "
-                   "visible.",
+                   "visible. What is printed loads again and means the same.",
     .examples = "  berth config -q && echo fine\n"
-                "  berth config --format json | jq .services",
+                "  berth config --format json | jq .services\n"
+                "  berth config --variables\n"
+                "  berth config --no-interpolate -o whole.yaml",
     .options = config_flags,
     .options_size = sizeof(struct config_options),
     .max_args = CLI_ANY_NUMBER,

@@ -208,25 +208,26 @@ static void print_text(struct buf *out, struct str text, size_t level)
     }
 }
 
-/* `text` with every $ doubled: itself, or in `scratch`. */
-static struct str double_dollars(const char *text, size_t len, struct buf *scratch)
-{
-    if (!memchr(text, '$', len))
-        return (struct str){text, len};
-    buf_clear(scratch);
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '$')
-            buf_add_char(scratch, '$');
-        buf_add_char(scratch, text[i]);
-    }
-    return buf_str(scratch);
-}
-
 struct printer {
     struct buf *out;
+    enum dollars dollars;
     struct buf scratch;
     struct arena arena;
 };
+
+/* The node's text with every $ doubled: itself, or in `scratch`. */
+static struct str double_dollars(struct printer *printer, const struct node *node)
+{
+    if (printer->dollars == DOLLARS_PLAIN || !memchr(node->text, '$', node->text_len))
+        return (struct str){node->text, node->text_len};
+    buf_clear(&printer->scratch);
+    for (size_t i = 0; i < node->text_len; i++) {
+        if (node->text[i] == '$')
+            buf_add_char(&printer->scratch, '$');
+        buf_add_char(&printer->scratch, node->text[i]);
+    }
+    return buf_str(&printer->scratch);
+}
 
 static const char *number_text(struct printer *printer, const struct node *node, bool is_json)
 {
@@ -251,8 +252,7 @@ static void print_yaml_scalar(struct printer *printer, const struct node *node, 
         buf_add_text(printer->out, number_text(printer, node, false));
         break;
     case NODE_TEXT:
-        print_text(printer->out, double_dollars(node->text, node->text_len, &printer->scratch),
-                   level);
+        print_text(printer->out, double_dollars(printer, node), level);
         break;
     }
 }
@@ -312,9 +312,9 @@ static void print_yaml(struct printer *printer, const struct node *node, size_t 
     }
 }
 
-void node_print_yaml(struct buf *out, const struct node *root)
+void node_print_yaml(struct buf *out, const struct node *root, enum dollars dollars)
 {
-    struct printer printer = {.out = out};
+    struct printer printer = {.out = out, .dollars = dollars};
 
     print_yaml(&printer, root, 0, false);
     buf_release(&printer.scratch);
@@ -327,7 +327,7 @@ void node_print_yaml(struct buf *out, const struct node *root)
 static void print_json_scalar(struct printer *printer, const struct node *node)
 {
     if (node->type == NODE_TEXT)
-        print_escaped(printer->out, double_dollars(node->text, node->text_len, &printer->scratch));
+        print_escaped(printer->out, double_dollars(printer, node));
     else if (node->type == NODE_FLOAT && !strpbrk(node->text, "0123456789")) /* .inf */
         print_escaped(printer->out, str_from(node->text));
     else if (node->type == NODE_INT || node->type == NODE_FLOAT)
@@ -361,9 +361,9 @@ static void print_json(struct printer *printer, const struct node *node, size_t 
     buf_add_char(printer->out, brackets[1]);
 }
 
-void node_print_json(struct buf *out, const struct node *root)
+void node_print_json(struct buf *out, const struct node *root, enum dollars dollars)
 {
-    struct printer printer = {.out = out};
+    struct printer printer = {.out = out, .dollars = dollars};
 
     print_json(&printer, root, 0);
     buf_add_char(out, '\n');

@@ -62,7 +62,8 @@ static int read_definitions(struct collector *collector, const struct env_file *
     struct dotenv_scope scope = {.outer = &outer, .earlier = &earlier};
     struct dotenv parsed = {0};
     uint32_t source;
-    int result = load_source(load, file->path, DOTENV_FILE_MAX, LOAD_OPTIONAL, file->span, &source);
+    const char *path = load_resolve_path(load, file->path);
+    int result = load_source(load, path, DOTENV_FILE_MAX, LOAD_OPTIONAL, file->span, &source);
 
     if (result != 0)
         return result;
@@ -90,7 +91,8 @@ static void read_env_file(struct collector *collector, const struct env_file *fi
     if (read_definitions(collector, file) > 0 && file->required)
         report_error(&collector->load->report, file->span,
                      "write {path: …, required: false} if it may be missing",
-                     "service \"%s\": env file %s not found", collector->service->name, file->path);
+                     "service \"%s\": env file %s not found", collector->service->name,
+                     load_resolve_path(collector->load, file->path));
 }
 
 static void read_label_file(struct collector *collector, const char *path, struct span span)

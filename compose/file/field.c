@@ -103,13 +103,32 @@ static struct node *canonical_children(struct load *load, const struct field *fi
     return changed;
 }
 
+/* Where a text with variables would have to be split, which can't be done before they are filled
+ * in. NAME=VALUE is split at the name. */
+static bool keeps_short_form(const struct load *load, const struct field *field,
+                             const struct node *node)
+{
+    if (!(load->options->flags & PROJECT_NO_INTERPOLATE) || !field->type->canonical)
+        return false;
+    if (node->kind == NODE_SCALAR)
+        return node_is_template(node);
+    for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++) {
+        const struct node *item = node->entries[i].value;
+
+        if (item->kind == NODE_SCALAR && node_is_template(item) &&
+            !(field->merge == MERGE_PAIRS && strcspn(item->text, "=") < strcspn(item->text, "$")))
+            return true;
+    }
+    return false;
+}
+
 const struct node *field_canonical(struct load *load, const struct field *field,
                                    const struct node *node)
 {
     struct node *longer = NULL;
     struct node *deeper;
 
-    if (node->tag == NODE_RESET)
+    if (node->tag == NODE_RESET || keeps_short_form(load, field, node))
         return node;
     if (field->type->canonical)
         longer = field->type->canonical(load, field, node);
@@ -167,6 +186,14 @@ static void report_unsupported(struct load *load, const struct node_entry *entry
                      report_subject(&load->report), entry->key, report_path(&load->report));
 }
 
+/* Without interpolation, a service's or resource's key whose value has variables is neither checked
+ * nor bound: it is printed from the node (as_written.h). */
+static bool is_left_as_written(const struct load *load, const struct node *value)
+{
+    return (load->options->flags & PROJECT_NO_INTERPOLATE) && load->report.depth >= 2 &&
+           node_is_template(value);
+}
+
 static void check_required(struct load *load, const struct shape *shape, const struct node *node)
 {
     for (size_t i = 0; i < shape->n_fields; i++) {
@@ -221,6 +248,8 @@ static struct node *read_values(struct load *load, const struct shape *shape,
             report_unknown(load, shape, entry);
         } else if (!field->type) {
             report_unsupported(load, entry);
+        } else if (is_left_as_written(load, entry->value)) {
+            continue;
         } else {
             kept = read_value(load, field, entry, object);
             if (kept && !all)

@@ -68,13 +68,6 @@ static size_t closing_brace(struct str text)
     return text.len;
 }
 
-struct expression {
-    struct str name;
-    char operator; /* '-', '+', '?', or 0 */
-    bool or_empty; /* with ':' */
-    struct str word;
-};
-
 static int expand(struct str template, const struct variables *variables, int depth,
                   struct buf *out, struct error *err);
 
@@ -215,6 +208,66 @@ int interpolate_text(struct str template, const struct variables *variables, str
                      struct error *err)
 {
     return expand(template, variables, 0, out, err);
+}
+
+/* ---- looking only -----------------------------------------------------------------------------
+ */
+
+/* The expression at the dollar and the length of it all; false: a plain dollar or two. */
+static bool expression_at(struct str text, struct expression *ret, size_t *ret_len)
+{
+    struct str rest = str_skip(text, 1);
+    size_t end;
+
+    *ret = (struct expression){.name = {rest.data, name_length(rest)}};
+    *ret_len = 1 + ret->name.len;
+    if (ret->name.len > 0)
+        return true;
+    if (rest.len == 0 || rest.data[0] != '{') {
+        *ret_len = rest.len > 0 && rest.data[0] == '$' ? 2 : 1;
+        return false;
+    }
+    rest = str_skip(rest, 1);
+    end = closing_brace(rest);
+    *ret_len = end == rest.len ? text.len : end + 3;
+    return end < rest.len && parse_expression((struct str){rest.data, end}, ret, NULL) == 0;
+}
+
+static void scan(struct str template, int depth,
+                 void (*found)(void *context, const struct expression *expression), void *context)
+{
+    const char *dollar;
+
+    while (depth <= INTERPOLATE_DEPTH_MAX && template.len > 0 &&
+           (dollar = memchr(template.data, '$', template.len))) {
+        struct expression expression;
+        size_t len;
+
+        template = str_skip(template, (size_t)(dollar - template.data));
+        if (expression_at(template, &expression, &len)) {
+            found(context, &expression);
+            scan(expression.word, depth + 1, found, context);
+        }
+        template = str_skip(template, len);
+    }
+}
+
+void interpolate_scan(struct str template,
+                      void (*found)(void *context, const struct expression *expression),
+                      void *context)
+{
+    scan(template, 0, found, context);
+}
+
+bool node_is_template(const struct node *node)
+{
+    if (node->kind == NODE_SCALAR)
+        return node->type == NODE_TEXT && memchr(node->text, '$', node->text_len);
+    for (size_t i = 0; i < node->n; i++) {
+        if (node_is_template(node->entries[i].value))
+            return true;
+    }
+    return false;
 }
 
 /* ---- trees ----------------------------------------------------------------------------------- */

@@ -35,6 +35,23 @@ const char *variables_find_sorted(const void *pairs, struct str name);
 int interpolate_text(struct str template, const struct variables *variables, struct buf *out,
                      struct error *err);
 
+/* One ${…} or $NAME of a template. */
+struct expression {
+    struct str name;
+    char operator; /* '-', '+', '?', or 0 */
+    bool or_empty; /* with ':' */
+    struct str word;
+};
+
+/* Every expression of a template, those inside words after the one they belong to. Stops where the
+ * template is invalid. */
+void interpolate_scan(struct str template,
+                      void (*found)(void *context, const struct expression *expression),
+                      void *context);
+
+/* There is a text with a $ at or below the node. */
+bool node_is_template(const struct node *node);
+
 /* Expand every text in values of the tree (keys stay). Errors and unset variables are reported at
  * the scalar; on an error the scalar stays as it is. *n_bytes counts towards the total limit. */
 const struct node *interpolate_node(struct report *report, const struct node *node,

@@ -10,12 +10,16 @@
 
 #include <string.h>
 
+#include "compose/file/as_written.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/yaml.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+
+/* Env files are printed, not read. */
+static const unsigned as_they_are = PROJECT_NO_INTERPOLATE | PROJECT_NO_ENV_RESOLUTION;
 
 static int read_files(struct load *load, const struct strings *paths,
                       struct yaml_documents *documents)
@@ -58,8 +62,7 @@ static int find_name(struct load *load, const struct yaml_documents *documents, 
         if (!name || name->tag == NODE_RESET)
             continue;
         report_enter_key(&load->report, "name");
-        if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
-            name = interpolate_node(&load->report, name, &load->variables, &n_bytes);
+        name = interpolate_node(&load->report, name, &load->variables, &n_bytes);
         if (node_is_text(name)) {
             *ret = name->text;
             *ret_span = name->span;
@@ -83,7 +86,9 @@ static void warn_version(struct load *load, const struct node *document)
 
 const struct node *load_document(struct load *load, const struct node *document)
 {
-    if (!(load->options->flags & PROJECT_NO_INTERPOLATE))
+    if (load->options->flags & PROJECT_NO_INTERPOLATE)
+        document = interpolate_references(load, document);
+    else
         document =
             interpolate_node(&load->report, document, &load->variables, &load->n_interpolated);
     return field_canonical(load, &file_field, document);
@@ -183,6 +188,7 @@ static struct project *assemble(struct load *load, const struct strings *paths,
     project->files = paths->items;
     project->n_files = paths->n;
     project->root = root;
+    project->flags = load->options->flags;
     project->profiles = profiles;
     project->environment = load->environment;
     project->services = arena_new_array(load->arena, struct service, model->n_drafts + 1);
@@ -210,7 +216,7 @@ static int narrow(struct load *load, const struct project *whole, struct project
         return -1;
     *ret = arena_memdup(load->arena, flags & PROJECT_KEEP_ALL ? whole : selected, sizeof(*whole));
     select_used(load->arena, *ret);
-    if (flags & PROJECT_ALL_RESOURCES) {
+    if (flags & (PROJECT_ALL_RESOURCES | PROJECT_NO_INTERPOLATE)) {
         (*ret)->networks = whole->networks;
         (*ret)->n_networks = whole->n_networks;
         (*ret)->volumes = whole->volumes;
@@ -249,16 +255,20 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
     root = load_documents(load, documents);
     if (!root)
         return -1;
+    if ((load->options->flags & as_they_are) &&
+        !(load->options->flags & PROJECT_NO_PATH_RESOLUTION))
+        root = relative_resolve(load, root, load->directory);
     model_decode(load, root, &model);
     if (load->report.n_errors > 0)
         return -1;
     normalise_model(load, &model);
     whole = assemble(load, &paths, root, &model);
-    if (!(load->options->flags & PROJECT_NO_CONSISTENCY))
+    if (!(load->options->flags & (PROJECT_NO_CONSISTENCY | PROJECT_NO_INTERPOLATE)))
         consistency_check(load, whole);
     if (load->report.n_errors > 0 || narrow(load, whole, ret, err) < 0)
         return -1;
-    resolve_environments(load, &model, *ret);
+    if (!(load->options->flags & as_they_are))
+        resolve_environments(load, &model, *ret);
     return load->report.n_errors > 0 ? -1 : 0;
 }
 

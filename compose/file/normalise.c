@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compose/file/load.h"
+#include "compose/file/node.h"
 #include "engine/base/arena.h"
 #include "engine/base/path.h"
 
@@ -31,8 +32,8 @@ static void resolve_build(struct load *load, const struct service *service, stru
     if (load_is_remote(build->context))
         report_error(&load->report, build->span, "clone it and name the directory",
                      "service \"%s\": remote build contexts are not supported yet", service->name);
-    else
-        build->context = load_resolve_path(load, build->context);
+    if (load->options->flags & PROJECT_NO_NORMALIZE)
+        return;
     for (size_t i = 0; i < build->args.n; i++) {
         struct pair arg = build->args.items[i];
 
@@ -46,15 +47,16 @@ static void resolve_build(struct load *load, const struct service *service, stru
 
 static void resolve_paths(struct load *load, struct draft *draft)
 {
-    resolve_build(load, &draft->service, &draft->service.build);
+    struct build *build = &draft->service.build;
+
+    if (build->context && !load_is_remote(build->context))
+        build->context = load_resolve_path(load, build->context);
     for (size_t i = 0; i < draft->service.n_volumes; i++) {
         struct service_mount *mount = &draft->service.volumes[i];
 
         if (mount->type == SERVICE_MOUNT_BIND && mount->source)
             mount->source = load_resolve_path(load, mount->source);
     }
-    for (size_t i = 0; i < draft->n_env_files; i++)
-        draft->env_files[i].path = load_resolve_path(load, draft->env_files[i].path);
 }
 
 /* ---- networks ---------------------------------------------------------------------------------
@@ -64,7 +66,10 @@ static const char *const default_key = "default";
 
 static void attach_default(struct load *load, struct service *service)
 {
-    if (service->n_networks > 0)
+    const struct node *written = node_get(service->source, "networks");
+
+    /* without interpolation they can be there, but unknown */
+    if (service->n_networks > 0 || (written && node_is_template(written)))
         return;
     service->networks = arena_new_array(load->arena, struct service_network, 1);
     service->networks[0] = (struct service_network){.key = default_key, .span = service->span};
@@ -101,10 +106,17 @@ static const char *final_name(struct load *load, const char *key, const char *na
 
 void normalise_model(struct load *load, struct model *model)
 {
+    unsigned flags = load->options->flags;
+
     for (size_t i = 0; i < model->n_drafts; i++) {
-        resolve_paths(load, &model->drafts[i]);
-        attach_default(load, &model->drafts[i].service);
+        resolve_build(load, &model->drafts[i].service, &model->drafts[i].service.build);
+        if (!(flags & PROJECT_NO_PATH_RESOLUTION))
+            resolve_paths(load, &model->drafts[i]);
+        if (!(flags & PROJECT_NO_NORMALIZE))
+            attach_default(load, &model->drafts[i].service);
     }
+    if (flags & PROJECT_NO_NORMALIZE)
+        return;
     add_default(load, model);
     for (size_t i = 0; i < model->n_networks; i++) {
         struct network *network = &model->networks[i];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/as_written.h"
 #include "compose/file/emit.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
@@ -143,7 +144,9 @@ static const struct node *encode_services(const struct encoder *encoder,
         const struct service *service = &project->services[i];
 
         encode_put(map, service->name,
-                   shape_encode(encoder, &service_shape, service, service->source));
+                   as_written(encoder, &service_shape, project->flags,
+                              shape_encode(encoder, &service_shape, service, service->source),
+                              service->source));
     }
     return map;
 }
@@ -157,7 +160,9 @@ static const struct node *encode_networks(const struct encoder *encoder,
         const struct network *network = &project->networks[i];
 
         encode_put(map, network->key,
-                   shape_encode(encoder, &network_shape, network, network->source));
+                   as_written(encoder, &network_shape, project->flags,
+                              shape_encode(encoder, &network_shape, network, network->source),
+                              network->source));
     }
     return map->n > 0 ? map : NULL;
 }
@@ -170,7 +175,10 @@ static const struct node *encode_volumes(const struct encoder *encoder,
     for (size_t i = 0; i < project->n_volumes; i++) {
         const struct volume *volume = &project->volumes[i];
 
-        encode_put(map, volume->key, shape_encode(encoder, &volume_shape, volume, volume->source));
+        encode_put(map, volume->key,
+                   as_written(encoder, &volume_shape, project->flags,
+                              shape_encode(encoder, &volume_shape, volume, volume->source),
+                              volume->source));
     }
     return map->n > 0 ? map : NULL;
 }
@@ -192,12 +200,18 @@ static const struct node *encode_project(const struct encoder *encoder,
     return map;
 }
 
+/* Without interpolation, every $ is still one that the next load shall see. */
+static enum dollars dollars_of(const struct project *project)
+{
+    return project->flags & PROJECT_NO_INTERPOLATE ? DOLLARS_PLAIN : DOLLARS_DOUBLED;
+}
+
 void project_print_yaml(struct buf *out, const struct project *project)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     struct encoder encoder = {.arena = &arena};
 
-    node_print_yaml(out, encode_project(&encoder, project));
+    node_print_yaml(out, encode_project(&encoder, project), dollars_of(project));
 }
 
 void project_print_json(struct buf *out, const struct project *project)
@@ -205,5 +219,28 @@ void project_print_json(struct buf *out, const struct project *project)
     cleanup_arena struct arena arena = ARENA_INIT;
     struct encoder encoder = {.arena = &arena, .is_json = true};
 
-    node_print_json(out, encode_project(&encoder, project));
+    node_print_json(out, encode_project(&encoder, project), dollars_of(project));
+}
+
+void project_print_images(struct buf *out, const struct project *project,
+                          enum project_format format)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct encoder encoder = {.arena = &arena, .is_json = format == PROJECT_JSON};
+    struct node *services = encode_map(&encoder, project->n_services);
+    struct node *root = encode_map(&encoder, 1);
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        struct node *service = encode_map(&encoder, 1);
+
+        if (!project->services[i].image)
+            continue;
+        encode_put(service, "image", encode_text(&encoder, project->services[i].image));
+        encode_put(services, project->services[i].name, service);
+    }
+    encode_put(root, "services", services);
+    if (format == PROJECT_JSON)
+        node_print_json(out, root, DOLLARS_DOUBLED);
+    else
+        node_print_yaml(out, root, DOLLARS_DOUBLED);
 }

@@ -273,14 +273,19 @@ struct project {
     const struct source *sources; /* spans' file indexes these: Compose and env files */
     size_t n_sources;
     const struct node *root; /* merged, canonical */
+    unsigned flags;          /* it was loaded with: printing honours them */
 };
 
 enum project_flags {
     PROJECT_WITH_DEPENDENCIES = 1 << 0, /* of the services named in the options */
     PROJECT_KEEP_ALL = 1 << 1,          /* naming services enables their profiles, drops nobody */
     PROJECT_NO_CONSISTENCY = 1 << 2,
-    PROJECT_ALL_RESOURCES = 1 << 3, /* keep networks and volumes that no service uses */
-    PROJECT_NO_INTERPOLATE = 1 << 4,
+    PROJECT_ALL_RESOURCES = 1 << 3,      /* keep networks and volumes that no service uses */
+    PROJECT_NO_INTERPOLATE = 1 << 4,     /* and nothing that could depend on variables: no
+                                            consistency, no env files; for printing only */
+    PROJECT_NO_NORMALIZE = 1 << 5,       /* no default network, no final names; for printing only */
+    PROJECT_NO_PATH_RESOLUTION = 1 << 6, /* relative paths stay relative; for printing only */
+    PROJECT_NO_ENV_RESOLUTION = 1 << 7,  /* env files are not read; for printing only */
 };
 
 struct project_options {
@@ -312,6 +317,34 @@ int project_refuse_unhonoured(struct arena *arena, const struct project *project
 /* The model as `docker compose config` prints it; loading the result gives the same result. */
 void project_print_yaml(struct buf *out, const struct project *project);
 void project_print_json(struct buf *out, const struct project *project);
+
+/* An override file that sets each service's image, and nothing else. Services without one are left
+ * out. */
+enum project_format { PROJECT_YAML, PROJECT_JSON };
+void project_print_images(struct buf *out, const struct project *project,
+                          enum project_format format);
+
+/* What tells whether a service's containers are what the files say (compose.md 6.2): the SHA-256 of
+ *
+ *     "berth service 1\n" + the service as project_print_json() prints it, keys sorted by bytes,
+ *
+ * without what changes no container: build, pull_policy, scale, deploy.replicas, depends_on,
+ * profiles, and x-…. So the order of keys, short or long forms and the file a value stands in don't
+ * matter; variables count with their values, env files with their content. */
+enum { PROJECT_HASH_SIZE = 65 };
+void project_service_hash(const struct project *project, const struct service *service,
+                          char ret_hex[static PROJECT_HASH_SIZE]);
+
+/* Variables that the files use, sorted by name, however deep inside defaults. Load with
+ * PROJECT_NO_INTERPOLATE. */
+struct project_variable {
+    const char *name;
+    bool is_required;        /* ${X:?…} somewhere */
+    const char *default_;    /* as written in ${X:-…}; NULL = none */
+    const char *alternative; /* as written in ${X:+…}; NULL = none */
+};
+void project_variables(struct arena *arena, const struct project *project,
+                       struct project_variable **ret, size_t *ret_n);
 
 /* NULL if there is none. */
 const struct service *project_find_service(const struct project *project, const char *name);

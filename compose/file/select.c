@@ -123,7 +123,9 @@ static void drop_edges(struct arena *arena, struct project *project)
         size_t n = 0;
 
         for (size_t k = 0; k < service->n_depends_on; k++) {
-            if (project_find_service(project, service->depends_on[k].service))
+            /* with an edge to nowhere, only printing goes on */
+            if ((project->flags & PROJECT_NO_CONSISTENCY) ||
+                project_find_service(project, service->depends_on[k].service))
                 kept[n++] = service->depends_on[k];
         }
         service->depends_on = kept;

@@ -61,6 +61,30 @@ static void add_variable(struct request *request, struct arena *arena, struct st
         arena_strndup(arena, name.data, name.len), arena_strndup(arena, value.data, value.len)};
 }
 
+static bool add_flag(struct project_options *options, struct str word)
+{
+    static const struct {
+        const char *word;
+        unsigned flag;
+    } flags[] = {
+        {"deps", PROJECT_WITH_DEPENDENCIES},
+        {"all-resources", PROJECT_ALL_RESOURCES},
+        {"no-interpolate", PROJECT_NO_INTERPOLATE},
+        {"no-normalize", PROJECT_NO_NORMALIZE},
+        {"no-path-resolution", PROJECT_NO_PATH_RESOLUTION},
+        {"no-consistency", PROJECT_NO_CONSISTENCY},
+        {"no-env-resolution", PROJECT_NO_ENV_RESOLUTION},
+    };
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (str_is(word, flags[i].word)) {
+            options->flags |= flags[i].flag;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void read_arg(struct request *request, struct arena *arena, struct str line)
 {
     struct project_options *options = &request->options;
@@ -88,12 +112,8 @@ static void read_arg(struct request *request, struct arena *arena, struct str li
         options->working_dir = path_join(arena, options->working_dir, value);
     else if (str_is(word, "stdin"))
         request->stdin_file = value;
-    else if (str_is(word, "deps"))
-        options->flags |= PROJECT_WITH_DEPENDENCIES;
-    else if (str_is(word, "all-resources"))
-        options->flags |= PROJECT_ALL_RESOURCES;
-    else if (str_is(word, "no-interpolate"))
-        options->flags |= PROJECT_NO_INTERPOLATE;
+    else if (add_flag(options, word))
+        return;
     else if (str_is(word, "json"))
         request->is_json = true;
     else
@@ -154,37 +174,74 @@ static void replace_dir(struct buf *text, const char *dir)
     *text = replaced;
 }
 
-/* What is printed must load, and print the same again. */
-static bool loads_again(struct arena *arena, const struct request *request,
-                        const struct project *project, const char *case_name)
+/* Loads a printed project in the place of its files. */
+static int load_printed(struct arena *arena, const struct request *request, unsigned flags,
+                        const struct project *project, const struct buf *text,
+                        const struct project **ret, struct error *err)
 {
     cleanup_fd int fd = memfd_create("compose", MFD_CLOEXEC);
-    cleanup_buf struct buf first = BUF_INIT;
-    cleanup_buf struct buf second = BUF_INIT;
     struct project_options options = request->options;
     struct diagnostics diagnostics;
-    const struct project *again;
-    struct error err = ERROR_INIT;
     const char *minus = "-";
 
-    print_project(&first, project, false);
     CHECK(fd >= 0);
-    CHECK_OK(fs_write_all(fd, first.data, first.len, &err), &err);
+    CHECK_OK(fs_write_all(fd, text->data, text->len, err), err);
     CHECK(lseek(fd, 0, SEEK_SET) == 0);
     options.files = (struct strings){.items = &minus, .n = 1};
     options.project_directory = project->directory;
     options.stdin_fd = fd;
-    options.flags = request->options.flags & ~(unsigned)PROJECT_NO_INTERPOLATE;
-    if (project_load(arena, &options, &again, &diagnostics, &err) < 0) {
-        fprintf(stderr, "# %s: what we print does not load: %s\n%s", case_name, err.text,
-                buf_text(&first));
+    options.flags = flags;
+    return project_load(arena, &options, ret, &diagnostics, err);
+}
+
+/* `text`, loaded with `flags`, must print as `want`. */
+static bool prints(struct arena *arena, const struct request *request, unsigned flags,
+                   const struct project *project, const struct buf *text, const struct buf *want,
+                   const char *what)
+{
+    cleanup_buf struct buf got = BUF_INIT;
+    const struct project *again;
+    struct error err = ERROR_INIT;
+
+    if (load_printed(arena, request, flags, project, text, &again, &err) < 0) {
+        fprintf(stderr, "# %s: what we print does not load: %s\n%s", what, err.text,
+                buf_text(text));
         return false;
     }
-    print_project(&second, again, false);
-    if (strcmp(buf_text(&first), buf_text(&second)) == 0)
+    print_project(&got, again, want->data && want->data[0] == '{');
+    if (strcmp(buf_text(want), buf_text(&got)) == 0)
         return true;
-    fprintf(stderr, "# %s: printed, loaded and printed again:\n%s", case_name, buf_text(&second));
+    fprintf(stderr, "# %s: printed, loaded and printed again:\n%s# instead of:\n%s", what,
+            buf_text(&got), buf_text(want));
     return false;
+}
+
+/* What is printed must load, and print the same again: as YAML, as JSON; and what is printed
+ * without variables filled in must become the same once they are. */
+static bool loads_again(struct arena *arena, const struct request *request,
+                        const struct project *project, const char *case_name)
+{
+    cleanup_buf struct buf yaml = BUF_INIT, json = BUF_INIT, raw = BUF_INIT;
+    struct project_options options = request->options;
+    unsigned flags = options.flags;
+    struct diagnostics diagnostics;
+    const struct project *uninterpolated;
+    struct error err = ERROR_INIT;
+    bool is_good;
+
+    print_project(&yaml, project, false);
+    print_project(&json, project, true);
+    is_good = prints(arena, request, flags, project, &yaml, &yaml, case_name) &&
+              prints(arena, request, flags, project, &json, &json, case_name);
+    if (!is_good || request->stdin_file || flags & ~(unsigned)PROJECT_WITH_DEPENDENCIES)
+        return is_good;
+    options.flags = flags | PROJECT_NO_INTERPOLATE;
+    if (project_load(arena, &options, &uninterpolated, &diagnostics, &err) < 0) {
+        fprintf(stderr, "# %s: does not load without interpolation: %s\n", case_name, err.text);
+        return false;
+    }
+    print_project(&raw, uninterpolated, false);
+    return prints(arena, request, flags, project, &raw, &yaml, case_name);
 }
 
 static bool compare(struct arena *arena, const char *want_path, const struct buf *got,

@@ -1,0 +1,122 @@
+#include "compose/file/as_written.h"
+
+#include <string.h>
+
+#include "compose/file/field.h"
+#include "compose/file/interpolate.h"
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/project.h"
+#include "compose/file/types.h"
+#include "engine/base/arena.h"
+
+static const char *const env_file_key = "env_file";
+static const char *const label_file_key = "label_file";
+static const char *const build_key = "build";
+
+/* ---- loading ----------------------------------------------------------------------------------
+ */
+
+/* `map` with the variables below one of its keys filled in. */
+static const struct node *interpolate_member(struct load *load, const struct node *map,
+                                             const char *key)
+{
+    const struct node_entry *entry = node_find(map, key);
+    const struct node *value;
+    struct node *copy;
+
+    if (!entry || !node_is_template(entry->value))
+        return map;
+    report_enter_key(&load->report, key);
+    value = interpolate_node(&load->report, entry->value, &load->variables, &load->n_interpolated);
+    report_leave(&load->report);
+    copy = node_copy(load->arena, map, 0);
+    copy->tag = map->tag;
+    copy->has_tags = map->has_tags;
+    copy->entries[entry - map->entries].value = value;
+    return copy;
+}
+
+const struct node *interpolate_references(struct load *load, const struct node *document)
+{
+    const struct node_entry *services;
+    struct node *followed;
+    struct node *copy;
+
+    document = interpolate_member(load, document, "include");
+    services = node_find(document, "services");
+    if (!services || services->value->kind != NODE_MAP)
+        return document;
+    followed = node_copy(load->arena, services->value, 0);
+    followed->tag = services->value->tag;
+    followed->has_tags = services->value->has_tags;
+    report_enter_key(&load->report, "services");
+    for (size_t i = 0; i < followed->n; i++) {
+        report_enter_key(&load->report, followed->entries[i].key);
+        followed->entries[i].value =
+            interpolate_member(load, followed->entries[i].value, "extends");
+        report_leave(&load->report);
+    }
+    report_leave(&load->report);
+    copy = node_copy(load->arena, document, 0);
+    copy->tag = document->tag;
+    copy->has_tags = document->has_tags;
+    copy->entries[services - document->entries].value = followed;
+    return copy;
+}
+
+/* ---- printing ---------------------------------------------------------------------------------
+ */
+
+/* Keys whose flag asks for the file's own value. */
+static bool is_from_source(const struct field *field, unsigned flags, const struct node *value)
+{
+    if ((flags & PROJECT_NO_INTERPOLATE) && node_is_template(value))
+        return true;
+    return (flags & (PROJECT_NO_INTERPOLATE | PROJECT_NO_ENV_RESOLUTION)) &&
+           (str_is(field->name, env_file_key) || str_is(field->name, label_file_key));
+}
+
+/* The build section without a Dockerfile that nobody wrote. */
+static const struct node *without_default(const struct encoder *encoder, const struct node *build,
+                                          const struct node *written)
+{
+    struct node *copy;
+
+    if (!written || node_get(written, "dockerfile"))
+        return build;
+    copy = encode_map(encoder, build->n);
+    for (size_t i = 0; i < build->n; i++) {
+        if (strcmp(build->entries[i].key, "dockerfile") != 0)
+            encode_put(copy, build->entries[i].key, build->entries[i].value);
+    }
+    return copy;
+}
+
+const struct node *as_written(const struct encoder *encoder, const struct shape *shape,
+                              unsigned flags, const struct node *encoded, const struct node *source)
+{
+    struct node *map;
+
+    if (!(flags & (PROJECT_NO_INTERPOLATE | PROJECT_NO_ENV_RESOLUTION | PROJECT_NO_NORMALIZE)) ||
+        !source || source->kind != NODE_MAP)
+        return encoded;
+    map = encode_map(encoder, encoded->n + source->n);
+    for (size_t i = 0; i < shape->n_fields; i++) {
+        const struct field *field = &shape->fields[i];
+        const struct node *written = node_get(source, field->name.data);
+        const struct node *value = node_get(encoded, field->name.data);
+
+        if (written && is_from_source(field, flags, written))
+            value = written;
+        else if (value && (flags & PROJECT_NO_NORMALIZE) && str_is(field->name, build_key))
+            value = without_default(encoder, value, written);
+        if (value)
+            encode_put(map, field->name.data, value);
+    }
+    for (size_t i = 0; i < encoded->n; i++) {
+        if (key_is_extension(encoded->entries[i].key))
+            encode_put(map, encoded->entries[i].key, encoded->entries[i].value);
+    }
+    return map;
+}

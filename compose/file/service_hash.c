@@ -1,0 +1,79 @@
+/* The hash of a service, as project.h defines it. */
+
+#include <assert.h>
+#include <string.h>
+
+#include "compose/file/emit.h"
+#include "compose/file/field.h"
+#include "compose/file/node.h"
+#include "compose/file/project.h"
+#include "compose/file/shapes.h"
+#include "compose/file/types.h"
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/sha256.h"
+
+static_assert((int)PROJECT_HASH_SIZE == (int)SHA256_HEX_SIZE, "project.h stands alone");
+
+/* Below a service: paths of what changes no container. */
+static const char *const left_out[] = {"build",           "pull_policy", "scale",
+                                       "deploy.replicas", "depends_on",  "profiles"};
+
+static bool is_left_out(const char *outer, const char *key)
+{
+    size_t outer_len = outer ? strlen(outer) : 0;
+
+    if (!outer && key_is_extension(key))
+        return true;
+    for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
+        const char *path = left_out[i];
+
+        if (outer && (strncmp(path, outer, outer_len) != 0 || path[outer_len] != '.'))
+            continue;
+        if (strcmp(outer ? path + outer_len + 1 : path, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Keys in order everywhere, without what is left out. `outer` is the key `depth` 1 hangs below. */
+static const struct node *sorted(struct arena *arena, const struct node *node, size_t depth,
+                                 const char *outer)
+{
+    struct node_index index = {0};
+    struct node *copy;
+
+    if (node->kind == NODE_SCALAR)
+        return node;
+    copy = node_new(arena, node->kind, (struct span){0}, node->n);
+    if (node->kind == NODE_MAP)
+        index = node_index_make(arena, node);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry =
+            node->kind == NODE_MAP ? index.sorted[i] : &node->entries[i];
+        const struct node *value;
+
+        if (node->kind == NODE_MAP && depth <= 1 && is_left_out(outer, entry->key))
+            continue;
+        value = sorted(arena, entry->value, depth + 1, depth == 0 ? entry->key : outer);
+        if (value->n == 0 && entry->value->n > 0)
+            continue; /* nothing is left of it */
+        node_add(copy, entry->key, entry->span, value);
+    }
+    return copy;
+}
+
+void project_service_hash(const struct project *project, const struct service *service,
+                          char ret_hex[static PROJECT_HASH_SIZE])
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+    struct encoder encoder = {.arena = &arena, .is_json = true};
+
+    (void)project;
+    buf_add_text(&text, "berth service 1\n");
+    node_print_json(&text,
+                    sorted(&arena, shape_encode(&encoder, &service_shape, service, NULL), 0, NULL),
+                    DOLLARS_DOUBLED);
+    sha256_hex(text.data, text.len, ret_hex);
+}
