@@ -9,6 +9,7 @@
 #include "compose/file/project.h"
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
+#include "engine/base/buf.h"
 
 static const char *const env_file_key = "env_file";
 static const char *const label_file_key = "label_file";
@@ -37,12 +38,75 @@ static const struct node *interpolate_member(struct load *load, const struct nod
     return copy;
 }
 
+struct foreign {
+    struct load *load;
+    bool is_used;
+};
+
+/* A variable that the project's own files would see otherwise. */
+static void look_for_foreign(void *context, const struct expression *expression)
+{
+    struct foreign *foreign = context;
+    const char *here = variables_find_sorted(&foreign->load->environment, expression->name);
+    const char *there = variables_find_sorted(&foreign->load->root_environment, expression->name);
+
+    foreign->is_used |= !text_equal(here, there);
+}
+
+static const struct node *fill_in_text(struct load *load, const struct node *text)
+{
+    struct foreign foreign = {.load = load};
+    const struct node *filled;
+    struct node *copy;
+    struct buf doubled = BUF_INIT;
+
+    interpolate_scan((struct str){text->text, text->text_len}, look_for_foreign, &foreign);
+    if (!foreign.is_used)
+        return text;
+    filled = interpolate_node(&load->report, text, &load->variables, &load->n_interpolated);
+    for (size_t i = 0; i < filled->text_len; i++) {
+        if (filled->text[i] == '$')
+            buf_add_char(&doubled, '$');
+        buf_add_char(&doubled, filled->text[i]);
+    }
+    copy = node_new_text(load->arena, arena_strdup(load->arena, buf_text(&doubled)), text->span);
+    copy->tag = text->tag;
+    copy->has_tags = text->has_tags;
+    buf_release(&doubled);
+    return copy;
+}
+
+/* Included files have an environment of their own, which what is printed can't have: where it
+ * matters for a value, its variables are filled in. */
+static const struct node *fill_in_foreign(struct load *load, const struct node *node)
+{
+    struct node *copy = NULL;
+
+    if (node->kind == NODE_SCALAR)
+        return node_is_template(node) ? fill_in_text(load, node) : node;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node *value = fill_in_foreign(load, node->entries[i].value);
+
+        if (value == node->entries[i].value)
+            continue;
+        if (!copy) {
+            copy = node_copy(load->arena, node, 0);
+            copy->tag = node->tag;
+            copy->has_tags = node->has_tags;
+        }
+        copy->entries[i].value = value;
+    }
+    return copy ? copy : node;
+}
+
 const struct node *interpolate_references(struct load *load, const struct node *document)
 {
     const struct node_entry *services;
     struct node *followed;
     struct node *copy;
 
+    if (load->environment.items != load->root_environment.items)
+        document = fill_in_foreign(load, document);
     document = interpolate_member(load, document, "include");
     services = node_find(document, "services");
     if (!services || services->value->kind != NODE_MAP)

@@ -252,6 +252,7 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
         find_name(load, documents, &name, &name_span) < 0 ||
         discover_name(load, name, name_span, err) < 0)
         return -1;
+    load->root_environment = load->environment;
     root = load_documents(load, documents);
     if (!root)
         return -1;

@@ -53,9 +53,10 @@ struct load {
     struct arena *arena;
     const struct project_options *options;
     struct report report;
-    struct pairs environment;   /* sorted; with COMPOSE_PROJECT_NAME once the name is known */
-    struct variables variables; /* over environment */
-    const char *directory;      /* absolute */
+    struct pairs environment;      /* sorted; with COMPOSE_PROJECT_NAME once the name is known */
+    struct variables variables;    /* over environment */
+    struct pairs root_environment; /* without what an include adds for its own files */
+    const char *directory;         /* absolute */
     const char *name;
     size_t n_ports;        /* ranges expanded, for the limit */
     size_t n_interpolated; /* bytes, for the limit */

@@ -191,6 +191,7 @@ static int load_printed(struct arena *arena, const struct request *request, unsi
     options.project_directory = project->directory;
     options.stdin_fd = fd;
     options.flags = flags;
+    options.environment = project->environment;
     return project_load(arena, &options, ret, &diagnostics, err);
 }
 
