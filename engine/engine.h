@@ -256,6 +256,11 @@ int engine_images_list(struct engine *engine, struct arena *arena, struct image_
 /* By reference or id (prefix). ERROR_NOT_FOUND says how to get it (import, build). */
 int engine_image_find(struct engine *engine, struct arena *arena, const char *reference,
                       struct image_info *ret, struct error *err);
+/* The reference with the digest of what it was pulled as: "docker.io/library/nginx:1.25@sha256:…".
+ * 1: it was not pulled here (nor does it name a digest itself); engine_image_resolve asks the
+ * registry. */
+int engine_image_pin(struct engine *engine, struct arena *arena, const char *reference,
+                     const char **ret, struct error *err);
 /* Removes a reference; the image and its layers go when nothing else needs them (containers, other
  * references, the build cache of a live build). ERROR_CONFLICT names the containers. */
 int engine_image_remove(struct engine *engine, const char *reference, bool force,
@@ -305,6 +310,10 @@ int engine_image_build(struct engine *engine, const struct image_build_request *
                        struct engine_job **ret, struct error *err);
 int engine_image_pull(struct engine *engine, const struct image_pull_request *request,
                       struct engine_job **ret, struct error *err);
+/* What the reference means in its registry now, without pulling it: JOB_DONE's text is as that of
+ * engine_image_pin. */
+int engine_image_resolve(struct engine *engine, const char *reference, struct engine_job **ret,
+                         struct error *err);
 int engine_job_fd(const struct engine_job *job); /* readable when engine_job_read has something */
 /* 0 and one event; 1 when there is none right now. After JOB_DONE or JOB_FAILED nothing follows. */
 int engine_job_read(struct engine_job *job, struct job_event *ret, struct error *err);

@@ -39,6 +39,15 @@ int engine_image_pull(struct engine *engine, const struct image_pull_request *re
     return hand_out(result, job, ret);
 }
 
+int engine_image_resolve(struct engine *engine, const char *reference, struct engine_job **ret,
+                         struct error *err)
+{
+    struct job *job = NULL;
+    int result = image_resolve_start(engine->state_fd, reference, &job, err);
+
+    return hand_out(result, job, ret);
+}
+
 /* The builder is this program again (engine/internal.c): it needs no big library, but a process of
  * its own, whose death ends the build. */
 int engine_image_build(struct engine *engine, const struct image_build_request *request,

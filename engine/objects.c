@@ -168,6 +168,12 @@ int engine_image_find(struct engine *engine, struct arena *arena, const char *re
     return image_find(engine->state_fd, arena, reference, ret, err);
 }
 
+int engine_image_pin(struct engine *engine, struct arena *arena, const char *reference,
+                     const char **ret, struct error *err)
+{
+    return image_pin(engine->state_fd, arena, reference, ret, err);
+}
+
 int engine_image_remove(struct engine *engine, const char *reference, bool force, struct error *err)
 {
     return image_remove(engine->state_fd, reference, force, err);

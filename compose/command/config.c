@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "compose/command/command.h"
+#include "compose/command/config_digests.h"
 #include "compose/command/verbs.h"
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
@@ -20,6 +21,7 @@ struct config_options {
     bool lists[CONFIG_N_LISTS]; /* all but CONFIG_HASH, which has a value */
     const char *hash;
     bool no_interpolate, no_normalize, no_path_resolution, no_consistency, no_env_resolution;
+    bool resolve_image_digests, lock_image_digests;
     const char *output;
 };
 
@@ -51,6 +53,10 @@ static const struct cli_option config_flags[] = {
      "don't check that what services refer to is there"},
     {"no-env-resolution", 0, CLI_FLAG, FIELD(no_env_resolution), NULL,
      "print env_file instead of reading the files it names"},
+    {"resolve-image-digests", 0, CLI_FLAG, FIELD(resolve_image_digests), NULL,
+     "print images with the digest of what their tags mean now"},
+    {"lock-image-digests", 0, CLI_FLAG, FIELD(lock_image_digests), NULL,
+     "print an override file that pins every image to its digest"},
     CLI_OPTIONS_END,
 };
 #undef LIST
@@ -70,6 +76,22 @@ static int choose_list(const struct config_options *options, const struct config
         if (is_wanted)
             *ret = &config_lists[i];
     }
+    return 0;
+}
+
+/* Digests need the whole project, with its variables. */
+static int check_combination(const struct config_options *options, const struct config_list *list,
+                             struct error *err)
+{
+    const char *digests = options->lock_image_digests      ? "lock-image-digests"
+                          : options->resolve_image_digests ? "resolve-image-digests"
+                                                           : NULL;
+
+    if (digests && list)
+        return error_set(err, ERROR_USAGE, "--%s and --%s cannot be combined", list->option,
+                         digests);
+    if (digests && options->no_interpolate)
+        return error_set(err, ERROR_USAGE, "--no-interpolate and --%s cannot be combined", digests);
     return 0;
 }
 
@@ -107,7 +129,13 @@ static int print_project(struct cli_context *context, const struct config_option
     } else if (command_load_project(context, args, flags, &loaded.project, err) < 0) {
         return -1;
     }
-    if (options->format == CONFIG_JSON)
+    if ((options->resolve_image_digests || options->lock_image_digests) &&
+        config_pin_images(context, loaded.project, &loaded.project, err) < 0)
+        return -1;
+    if (options->lock_image_digests)
+        project_print_images(out, loaded.project,
+                             options->format == CONFIG_JSON ? PROJECT_JSON : PROJECT_YAML);
+    else if (options->format == CONFIG_JSON)
         project_print_json(out, loaded.project);
     else
         project_print_yaml(out, loaded.project);
@@ -140,7 +168,7 @@ static int config_run(struct cli_context *context, const void *void_options,
     cleanup_buf struct buf out = BUF_INIT;
     const struct config_list *list;
 
-    if (choose_list(options, &list, err) < 0)
+    if (choose_list(options, &list, err) < 0 || check_combination(options, list, err) < 0)
         return -1;
     if ((list ? print_list(context, list, options, args, &out, err)
               : print_project(context, options, args, &out, err)) < 0)

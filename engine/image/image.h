@@ -67,6 +67,10 @@ const char *image_reference_familiar(struct arena *arena, const struct image_ref
 const char *image_reference_repository(struct arena *arena,
                                        const struct image_reference *reference);
 
+/* "docker.io/library/nginx:1.25@sha256:…": the tag stays, for people. */
+const char *image_reference_pinned(struct arena *arena, const struct image_reference *reference,
+                                   const char *digest);
+
 /* ------------------------------------------------------------------ reading */
 
 /* By reference, "sha256:<hex>", 64 hex digits, or a unique id prefix of at least 4 digits.
@@ -74,6 +78,9 @@ const char *image_reference_repository(struct arena *arena,
  * only the name it was found by (none for an id): image_list reads all. */
 int image_find(int state_fd, struct arena *arena, const char *reference_or_id,
                struct image_info *ret, struct error *err);
+/* engine_image_pin. */
+int image_pin(int state_fd, struct arena *arena, const char *reference, const char **ret,
+              struct error *err);
 /* Every image with a reference, and those without a name; newest first, then by id. */
 int image_list(int state_fd, struct arena *arena, struct image_info **ret, size_t *ret_n,
                struct error *err);

@@ -56,6 +56,8 @@ int image_import_start(int state_fd, const struct image_import_request *request,
 /* engine_image_pull: result {"id":"sha256:…","manifest":"sha256:…"}. */
 int image_pull_start(int state_fd, const struct image_pull_request *request, struct job **ret,
                      struct error *err);
+/* engine_image_resolve: result {"id":"docker.io/library/nginx:1.25@sha256:…"}. */
+int image_resolve_start(int state_fd, const char *reference, struct job **ret, struct error *err);
 /* Unpack an archive (tar, compressed or not) into a directory as Dockerfile ADD does: names stay
  * inside, what exists is replaced, no whiteouts. archive_fd and directory_fd are borrowed.
  * owner: "uid:gid" to force, NULL = as the archive says. Result {"n_entries":N,"size_bytes":N}.

@@ -96,6 +96,19 @@ int image_pull_start(int state_fd, const struct image_pull_request *request, str
     return job_start(&(struct job_options){.request = json, .state_fd = state_fd}, ret, err);
 }
 
+int image_resolve_start(int state_fd, const char *reference, struct job **ret, struct error *err)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_json json_t *json = json_object();
+    struct image_reference parsed;
+
+    if (image_reference_parse(&arena, reference, &parsed, err) < 0)
+        return -1;
+    json_set_text(json, "job", "resolve");
+    json_set_text(json, "reference", image_reference_text(&arena, &parsed));
+    return job_start(&(struct job_options){.request = json, .state_fd = state_fd}, ret, err);
+}
+
 int image_extract_start(int state_fd, int archive_fd, int directory_fd, const char *owner,
                         struct job **ret, struct error *err)
 {

@@ -27,6 +27,7 @@ static const struct job_kind {
     {"import", worker_import},
     {"extract", worker_extract},
     {"pull", worker_pull},
+    {"resolve", worker_resolve},
 };
 
 static int read_request(json_t **ret, struct error *err)

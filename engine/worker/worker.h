@@ -14,5 +14,7 @@ struct error;
 int worker_import(int state_fd, const json_t *request, json_t **ret, struct error *err);
 /* Archive on fd 6 into the directory on fd 7. */
 int worker_extract(int state_fd, const json_t *request, json_t **ret, struct error *err);
+/* What a reference means, asked of its registry. */
+int worker_resolve(int state_fd, const json_t *request, json_t **ret, struct error *err);
 /* Image of a registry. */
 int worker_pull(int state_fd, const json_t *request, json_t **ret, struct error *err);

@@ -131,3 +131,39 @@ FROM_DOTENV=yes one"
     equal "$(berth config --no-consistency --no-env-resolution --format json | jq -c '.services.web | .env_file, .depends_on')" '[{"path":"'"$DIR"'/absent.env"}]
 {"ghost":{"condition":"service_started","required":true}}'
 }
+
+@test "--resolve-image-digests: what tags mean now; --lock-image-digests: an override that says so" {
+    local pinned
+    background in_host "$TOP/tests/e2e/registry" 5999 team/app:1 team/db:latest
+    wait_until in_host bash -c ': </dev/tcp/127.0.0.1/5999'
+    compose <<'END'
+services:
+  web: {image: "127.0.0.1:5999/team/app:1", command: "echo $$X"}
+  web2: {image: "127.0.0.1:5999/team/app:1"}
+  db: {image: "127.0.0.1:5999/team/db", hostname: h}
+  made: {image: mine, build: made}
+  done: {image: "docker.io/library/box@sha256:0000000000000000000000000000000000000000000000000000000000000000"}
+END
+    pinned="127.0.0.1:5999/team/app:1@sha256:$(printf 'manifest of team/app:1' | sha256sum | cut -d' ' -f1)"
+    berth config --resolve-image-digests >pinned.yaml
+    equal "$(berth -f pinned.yaml config --format json | jq -r '.services | .web.image, .web2.image, .made.image, .db.hostname')" "$pinned
+$pinned
+mine
+h"
+    equal "$(berth config --lock-image-digests --format json | jq -c '[keys, (.services | keys), (.services.web | keys)]')" '[["services"],["db","done","made","web","web2"],["image"]]'
+    berth config --lock-image-digests -o lock.yaml
+    equal "$(berth -f compose.yaml -f lock.yaml config)" "$(cat pinned.yaml)"
+    equal "$(berth config --lock-image-digests db | grep -c image:)" 1
+    echo 'services: {web: {image: box}, old: {image: "127.0.0.1:5999/team/app:2"}}' >compose.yaml
+    run berth config --resolve-image-digests old
+    equal "$status" 1
+    matches "$output" 'compose.yaml:1:37: service "old": resolve "127.0.0.1:5999/team/app:2": .*the registry does not have it'
+    run berth config --resolve-image-digests --no-interpolate
+    equal "$status" 2
+    run berth config --lock-image-digests --services
+    equal "$status" 2
+    echo 'services: {web: {image: "127.0.0.1:1/x"}}' >compose.yaml
+    run berth config --lock-image-digests
+    equal "$status" 1
+    matches "$output" 'compose.yaml:1:18: service "web": .*127.0.0.1:1'
+}

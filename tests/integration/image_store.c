@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "engine/base/fs.h"
+#include "engine/base/json.h"
 #include "engine/base/path.h"
 #include "tests/integration/image_world.h"
 #include "tests/tap.h"
@@ -347,5 +348,39 @@ TEST(images_are_listed_newest_first_with_their_names)
     CHECK_INT(images[1].references.n, 2);
     CHECK_TEXT(images[1].references.items[0], "alias:latest");
     CHECK_TEXT(images[1].references.items[1], "older:1");
+    image_world_close(&world);
+}
+
+TEST(a_pulled_reference_is_pinned_to_the_digest_it_was_pulled_as)
+{
+    static const char digest[] =
+        "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    struct image_world world;
+    struct image_reference reference;
+    const char *pinned = NULL;
+    cleanup_json json_t *config = NULL;
+    char id[DIGEST_TEXT_SIZE];
+
+    image_world_open(&world);
+    CHECK_OK(image_config_read(world.state_fd, import(&world, "a", "made:1"), &config, &world.err),
+             &world.err);
+    CHECK_OK(image_reference_parse(&world.arena, "team/app:2", &reference, &world.err), &world.err);
+    CHECK_OK(image_write(world.state_fd,
+                         &(struct image_write){.config = config,
+                                               .references = &reference,
+                                               .n_references = 1,
+                                               .manifest = digest},
+                         id, &world.err),
+             &world.err);
+    CHECK_OK(image_pin(world.state_fd, &world.arena, "team/app:2", &pinned, &world.err),
+             &world.err);
+    CHECK_TEXT(pinned, arena_printf(&world.arena, "docker.io/team/app:2@%s", digest));
+    CHECK_OK(image_pin(world.state_fd, &world.arena,
+                       arena_printf(&world.arena, "nowhere@%s", digest), &pinned, &world.err),
+             &world.err);
+    CHECK_TEXT(pinned, arena_printf(&world.arena, "docker.io/library/nowhere@%s", digest));
+    CHECK_INT(image_pin(world.state_fd, &world.arena, "made:1", &pinned, &world.err), 1);
+    CHECK_INT(image_pin(world.state_fd, &world.arena, "team/app:3", &pinned, &world.err), 1);
+    CHECK(image_pin(world.state_fd, &world.arena, "Not A Name", &pinned, &world.err) < 0);
     image_world_close(&world);
 }
