@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "compose/file/item_tags.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
@@ -130,6 +131,8 @@ const struct node *field_canonical(struct load *load, const struct field *field,
 
     if (node->tag == NODE_RESET || keeps_short_form(load, field, node))
         return node;
+    if (item_tags_any(node))
+        return item_tags_canonical(load, field, node);
     if (field->type->canonical)
         longer = field->type->canonical(load, field, node);
     if (field->shape) {

@@ -177,7 +177,24 @@ static struct node *copy_map(struct load *load, const struct node *map)
     return copy;
 }
 
-/* Variables without a value get the one of load->environment. */
+/* A value as the tree has it: without interpolation, a dollar is still to be read as one. */
+static const char *printed_text(struct load *load, const char *value)
+{
+    struct buf text;
+    const char *doubled;
+
+    if (!(load->options->flags & PROJECT_NO_INTERPOLATE) || !strchr(value, '$'))
+        return value;
+    buf_init(&text, 2 * strlen(value) + 1);
+    for (; *value; value++)
+        buf_add(&text, *value == '$' ? "$$" : value, *value == '$' ? 2 : 1);
+    doubled = arena_strdup(load->arena, buf_text(&text));
+    buf_release(&text);
+    return doubled;
+}
+
+/* Variables without a value get the one of load->environment, where the project's own has another:
+ * those that are the same are resolved with all others'. */
 static const struct node *resolve_environment(struct load *load, const struct node *service)
 {
     const struct node_entry *entry = node_find(service, "environment");
@@ -189,13 +206,14 @@ static const struct node *resolve_environment(struct load *load, const struct no
     environment = copy_map(load, entry->value);
     for (size_t i = 0; i < environment->n; i++) {
         struct node_entry *variable = &environment->entries[i];
-        const char *value;
+        struct str name = str_from(variable->key);
+        const char *value = variables_find_sorted(&load->environment, name);
 
-        if (!node_is_null(variable->value))
+        if (!value || !node_is_null(variable->value) ||
+            text_equal(value, variables_find_sorted(&load->root_environment, name)))
             continue;
-        value = variables_find_sorted(&load->environment, str_from(variable->key));
-        if (value)
-            variable->value = node_new_text(load->arena, value, variable->value->span);
+        variable->value =
+            node_new_text(load->arena, printed_text(load, value), variable->value->span);
     }
     copy = copy_map(load, service);
     copy->entries[entry - service->entries].value = environment;
@@ -224,7 +242,7 @@ static const struct node *resolve_tree(struct load *load, const struct node *roo
     struct node *copy;
     struct node *section;
 
-    root = relative_resolve(load, take_sections(load, root), load->directory);
+    root = take_sections(load, root);
     services = node_find(root, "services");
     if (!services || services->value->kind != NODE_MAP)
         return root;
@@ -295,24 +313,6 @@ static const struct node *follow(struct load *load, const struct node *node, siz
 /* ---- the resources of all --------------------------------------------------------------------
  */
 
-static bool is_equal(const struct node *a, const struct node *b)
-{
-    if (a == b)
-        return true;
-    if (a->kind != b->kind || a->n != b->n || (a->kind == NODE_SCALAR && a->type != b->type))
-        return false;
-    if (a->kind == NODE_SCALAR)
-        return a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len) == 0;
-    for (size_t i = 0; i < a->n; i++) {
-        const struct node *other =
-            a->kind == NODE_MAP ? node_get(b, a->entries[i].key) : b->entries[i].value;
-
-        if (!other || !is_equal(a->entries[i].value, other))
-            return false;
-    }
-    return true;
-}
-
 /* What to call a resource of a section: "service", … */
 static const char *noun_of(struct load *load, const char *section)
 {
@@ -358,7 +358,8 @@ static const struct node *join_section(struct load *load, const char *section,
         if (!first || strcmp(first->key, entry->key) != 0) {
             first = entry;
             node_add(joined, entry->key, entry->span, entry->value);
-        } else if (!is_equal(first->value, entry->value) && !is_replaced(own, entry->key)) {
+        } else if (!node_equal(load->arena, first->value, entry->value) &&
+                   !is_replaced(own, entry->key)) {
             bool is_same_place =
                 entry->span.file == first->span.file && entry->span.line == first->span.line;
 
@@ -384,7 +385,8 @@ static void warn_clashes(struct load *load, const char *section, const struct no
         const struct node_entry *entry = &own->entries[i];
         const struct node_entry *known = node_index_find(&index, entry->key);
 
-        if (known && !is_replaced(own, entry->key) && !is_equal(known->value, entry->value))
+        if (known && !is_replaced(own, entry->key) &&
+            !node_equal(load->arena, known->value, entry->value))
             report_warning(&load->report, entry->span, NULL,
                            "%s \"%s\" is merged over the included one of %s:%u",
                            noun_of(load, section), entry->key, source_name(load, known->span.file),

@@ -1,7 +1,7 @@
 /* Loading a project, step by step in the order of compose.md section 1:
  *
- *   files and environment → YAML → name → interpolation → long forms → include → extends → merge →
- *   binding by tables → defaults, paths, names → profiles → consistency → services named → env
+ *   files and environment → YAML → name → interpolation → long forms → paths → include → extends →
+ *   merge → binding by tables → defaults, names → profiles → consistency → services named → env
  * files.
  *
  * Each step reports all it finds; the next one runs only over what is sound enough for it. */
@@ -111,6 +111,9 @@ const struct node *load_documents(struct load *load, const struct yaml_documents
         load->link = &link;
         warn_version(load, document);
         document = load_document(load, document);
+        /* before anything is merged, so that one path has one spelling */
+        if (outer || !(load->options->flags & PROJECT_NO_PATH_RESOLUTION))
+            document = relative_resolve(load, document, load->directory);
         n_errors = load->report.n_errors;
         document = include_resolve(load, document);
         /* without all that it includes, extends would only miss services */
@@ -256,9 +259,6 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
     root = load_documents(load, documents);
     if (!root)
         return -1;
-    if ((load->options->flags & as_they_are) &&
-        !(load->options->flags & PROJECT_NO_PATH_RESOLUTION))
-        root = relative_resolve(load, root, load->directory);
     model_decode(load, root, &model);
     if (load->report.n_errors > 0)
         return -1;

@@ -1,11 +1,12 @@
 /* Merging a later document over what the earlier ones gave (compose.md 1.6, 1.7).
  *
  * Both are in long form, so that the rules are few: the table says which holds for a key. !reset
- * removes what the earlier files gave, !override replaces it. */
+ * removes what the earlier files gave, !override replaces it; for list items see item_tags.h. */
 
 #include <string.h>
 
 #include "compose/file/field.h"
+#include "compose/file/item_tags.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -90,10 +91,15 @@ static const struct node *merge_maps(struct load *load, const struct field *fiel
 static const struct node *append_lists(struct load *load, const struct field *field,
                                        const struct node *base, const struct node *over)
 {
-    struct node *list = node_copy(load->arena, base, over->n);
+    struct node *list;
 
-    for (size_t i = 0; i < over->n; i++)
-        node_add(list, NULL, over->entries[i].span, strip_tags(load, over->entries[i].value));
+    if (item_tags_any(over))
+        base = item_tags_apply(load, field, base, over);
+    list = node_copy(load->arena, base, over->n);
+    for (size_t i = 0; i < over->n; i++) {
+        if (over->entries[i].value->tag == NODE_UNTAGGED)
+            node_add(list, NULL, over->entries[i].span, strip_tags(load, over->entries[i].value));
+    }
     return field && field->unique ? list_unique(load->arena, field, list) : list;
 }
 
@@ -177,8 +183,8 @@ static struct node *copy_node(struct load *load, const struct node *node, size_t
 }
 
 /* `merged` with the tags of `over`, from which it was made. */
-static const struct node *keep_tags(struct load *load, const struct node *merged,
-                                    const struct node *over)
+static const struct node *keep_tags(struct load *load, const struct field *field,
+                                    const struct node *merged, const struct node *over)
 {
     struct node_index index;
     struct node *copy;
@@ -188,8 +194,13 @@ static const struct node *keep_tags(struct load *load, const struct node *merged
     copy = copy_node(load, merged, over->n);
     copy->tag = over->tag;
     copy->has_tags |= over->tag != NODE_UNTAGGED;
-    if (over->tag == NODE_OVERRIDE || over->kind != NODE_MAP || merged->kind != NODE_MAP)
+    if (over->tag == NODE_OVERRIDE || over->kind != merged->kind || over->kind == NODE_SCALAR)
         return copy;
+    if (over->kind == NODE_LIST) {
+        if (item_tags_any(over))
+            item_tags_keep(load, field, copy, over);
+        return copy;
+    }
     index = node_index_make(load->arena, merged);
     for (size_t i = 0; i < over->n; i++) {
         const struct node_entry *entry = &over->entries[i];
@@ -200,7 +211,8 @@ static const struct node *keep_tags(struct load *load, const struct node *merged
         } else if (known && entry->value->has_tags) {
             struct node_entry *into = &copy->entries[known - merged->entries];
 
-            into->value = keep_tags(load, into->value, entry->value);
+            into->value =
+                keep_tags(load, field_below(field, entry->key), into->value, entry->value);
             copy->has_tags = true;
         }
     }
@@ -212,5 +224,5 @@ const struct node *merge_below(struct load *load, const struct field *field,
 {
     struct node *plain = copy_node(load, over, 0); /* its own tag is for what comes below both */
 
-    return keep_tags(load, merge(load, field, strip_tags(load, base), plain), over);
+    return keep_tags(load, field, merge(load, field, strip_tags(load, base), plain), over);
 }

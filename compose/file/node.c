@@ -132,6 +132,37 @@ const struct node_entry *node_index_find(const struct node_index *index, const c
     return NULL;
 }
 
+/* Two maps of as many entries. */
+static bool equal_maps(struct arena *arena, const struct node *a, const struct node *b)
+{
+    struct node_index left = node_index_make(arena, a);
+    struct node_index right = node_index_make(arena, b);
+
+    for (size_t i = 0; i < left.n; i++) {
+        if (strcmp(left.sorted[i]->key, right.sorted[i]->key) != 0 ||
+            !node_equal(arena, left.sorted[i]->value, right.sorted[i]->value))
+            return false;
+    }
+    return true;
+}
+
+bool node_equal(struct arena *arena, const struct node *a, const struct node *b)
+{
+    if (a == b)
+        return true;
+    if (a->kind != b->kind || a->n != b->n || (a->kind == NODE_SCALAR && a->type != b->type))
+        return false;
+    if (a->kind == NODE_SCALAR)
+        return a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len) == 0;
+    if (a->kind == NODE_MAP)
+        return equal_maps(arena, a, b);
+    for (size_t i = 0; i < a->n; i++) {
+        if (!node_equal(arena, a->entries[i].value, b->entries[i].value))
+            return false;
+    }
+    return true;
+}
+
 struct node *node_last_wins(struct arena *arena, struct node *map)
 {
     struct node_index index;

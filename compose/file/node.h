@@ -62,6 +62,9 @@ struct node *node_last_wins(struct arena *arena, struct node *map);
 const struct node_entry *node_find(const struct node *node, const char *key);
 const struct node *node_get(const struct node *node, const char *key);
 
+/* The same value, wherever it was written; a mapping's order does not count. */
+bool node_equal(struct arena *arena, const struct node *a, const struct node *b);
+
 bool node_is_null(const struct node *node);
 bool node_is_text(const struct node *node);
 

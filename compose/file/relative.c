@@ -70,7 +70,7 @@ static const struct node *resolve_path(struct load *load, const struct node *par
 {
     struct node *resolved;
 
-    if (!node_is_text(path) || path->tag == NODE_RESET || !path->text[0] || path->text[0] == '/' ||
+    if (!node_is_text(path) || !path->text[0] || path->text[0] == '/' ||
         load_is_remote(path->text) || !applies(parent, path->text))
         return path;
     resolved = node_new_text(load->arena, load_resolve_path(load, path->text), path->span);

@@ -128,9 +128,9 @@ static void put_value(struct reader *reader, const struct node *node)
         return;
     }
     frame = vec_last(&reader->frames);
-    if (frame->kind == NODE_LIST && node->tag != NODE_UNTAGGED) {
-        report_error(reader->report, node->span, "tag the whole list",
-                     "!reset and !override of a list's item is not supported");
+    if (frame->kind == NODE_LIST && node->tag != NODE_UNTAGGED && node_is_null(node)) {
+        report_error(reader->report, node->span, "write the item's value behind it",
+                     "the tag of a list's item without a value names nothing");
         return;
     }
     if (reader->frames.n + node->depth > NODE_DEPTH_MAX) {
