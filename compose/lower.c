@@ -233,18 +233,27 @@ static struct mount_spec lower_mount(struct lowering *lowering, const struct ser
     return spec;
 }
 
+/* The others were refused before anything is made, or warned about. */
+static bool is_honoured(const struct service_mount *mount)
+{
+    return mount->type == SERVICE_MOUNT_BIND || mount->type == SERVICE_MOUNT_VOLUME ||
+           mount->type == SERVICE_MOUNT_TMPFS;
+}
+
 static void lower_mounts(struct lowering *lowering, const struct service *service,
                          struct container_spec *spec)
 {
-    spec->n_mounts = service->n_volumes + service->tmpfs.n;
-    spec->mounts = arena_new_array(lowering->arena, struct mount_spec, spec->n_mounts);
-    for (size_t i = 0; i < service->n_volumes; i++)
-        spec->mounts[i] = lower_mount(lowering, &service->volumes[i]);
+    spec->mounts =
+        arena_new_array(lowering->arena, struct mount_spec, service->n_volumes + service->tmpfs.n);
+    for (size_t i = 0; i < service->n_volumes; i++) {
+        if (is_honoured(&service->volumes[i]))
+            spec->mounts[spec->n_mounts++] = lower_mount(lowering, &service->volumes[i]);
+    }
     for (size_t i = 0; i < service->tmpfs.n; i++) {
         struct str target, options;
         bool has_options = str_cut(str_from(service->tmpfs.items[i]), ':', &target, &options);
 
-        spec->mounts[service->n_volumes + i] = (struct mount_spec){
+        spec->mounts[spec->n_mounts++] = (struct mount_spec){
             .kind = MOUNT_TMPFS,
             .target = arena_strndup(lowering->arena, target.data, target.len),
             .options =

@@ -144,6 +144,89 @@ static void check_volumes(struct load *load, const struct project *project,
     check_targets(load, service);
 }
 
+/* ---- contradictions ---------------------------------------------------------------------------
+ */
+
+static void check_network_mode(struct load *load, const struct service *service)
+{
+    const struct node_entry *mode = node_find(service->kept, "network_mode");
+
+    if (mode && service->n_networks > 0)
+        report_error(&load->report, mode->span, NULL,
+                     "service \"%s\" declares mutually exclusive `network_mode` and `networks`",
+                     service->name);
+}
+
+static void check_scale(struct load *load, const struct service *service)
+{
+    const struct node_entry *scale = node_find(service->kept, "scale");
+    int64_t n;
+
+    if (scale && service->container_name && node_int_value(str_from(scale->value->text), &n) &&
+        n > 1)
+        report_error(&load->report, scale->span, NULL,
+                     "service \"%s\": can't set container_name and scale as container name must be "
+                     "unique",
+                     service->name);
+}
+
+/* ---- builds -----------------------------------------------------------------------------------
+ */
+
+static bool has_platform(const struct node *platforms, const char *platform)
+{
+    for (size_t i = 0; i < platforms->n; i++) {
+        if (strcmp(platforms->entries[i].value->text, platform) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "service:NAME": what that service builds. */
+static void check_contexts(struct load *load, const struct project *project,
+                           const struct service *service)
+{
+    const struct node *contexts = node_get(service->build.kept, "additional_contexts");
+
+    for (size_t i = 0; contexts && i < contexts->n; i++) {
+        const struct node_entry *entry = &contexts->entries[i];
+        const struct service *other;
+        const char *name;
+
+        if (strncmp(entry->value->text, "service:", 8) != 0)
+            continue;
+        name = entry->value->text + 8;
+        other = project_find_service(project, name);
+        if (!other)
+            report_error(&load->report, entry->span, nearest_service(load, project, name),
+                         "service \"%s\" declares unknown service \"%s\" as additional contexts %s",
+                         service->name, name, entry->key);
+        else if (!other->build.context)
+            report_error(&load->report, entry->span, NULL,
+                         "service \"%s\" declares non-buildable service \"%s\" as additional "
+                         "contexts %s",
+                         service->name, name, entry->key);
+    }
+}
+
+static void check_build(struct load *load, const struct project *project,
+                        const struct service *service)
+{
+    const struct node_entry *inline_text = node_find(service->build.kept, "dockerfile_inline");
+    const struct node_entry *platforms = node_find(service->build.kept, "platforms");
+    const struct node *platform = node_get(service->kept, "platform");
+
+    if (inline_text && service->build.dockerfile)
+        report_error(&load->report, inline_text->span, NULL,
+                     "service \"%s\" declares mutually exclusive dockerfile and dockerfile_inline",
+                     service->name);
+    if (platforms && platform && !has_platform(platforms->value, platform->text))
+        report_error(&load->report, platforms->span, NULL,
+                     "service \"%s\": build.platforms must include its platform \"%s\"",
+                     service->name, platform->text);
+    check_contexts(load, project, service);
+}
+
 /* ---- names ------------------------------------------------------------------------------------
  */
 
@@ -258,13 +341,16 @@ void consistency_check(struct load *load, const struct project *project)
     for (size_t i = 0; i < project->n_services; i++) {
         const struct service *service = &project->services[i];
 
-        if (!service->image && !service->build.context)
+        if (!service->image && !service->build.context && !node_get(service->kept, "provider"))
             report_error(&load->report, service->span, "give it image: or build:",
                          "service \"%s\" has neither an image nor a build context specified",
                          service->name);
         check_depends_on(load, project, service);
         check_networks(load, project, service);
         check_volumes(load, project, service);
+        check_network_mode(load, service);
+        check_scale(load, service);
+        check_build(load, project, service);
     }
     check_container_names(load, project);
     check_cycles(load, project);

@@ -109,7 +109,8 @@ struct field {
     const struct shape *shape; /* of objects, of a list's or a mapping's values */
     /* Lists: what must be unique; a later item replaces the earlier one. NULL: no such rule. */
     const char *(*unique)(struct arena *arena, const struct node *item);
-    const char *no_effect; /* kept: the value that asks for what happens anyway; not refused */
+    const char *no_effect; /* kept: the value that asks for what happens anyway, or is honoured by
+                            * what else follows from it; not refused */
     /* Narrow the type's schema. */
     const char *const *words;
     const char *pattern;
@@ -122,7 +123,7 @@ struct shape {
     const struct field *each; /* a mapping of names: every value; or every item of a list */
     size_t size;              /* of the struct it binds to */
     const void *defaults;     /* such a struct, or NULL for zeros */
-    size_t kept_offset; /* of its `const struct node *kept`; 0: none, then no key of it is kept */
+    size_t kept_offset;       /* of its `const struct node *kept`, with x-… too; 0: it has none */
 };
 
 #define SLOT(type, object, field) ((type *)(void *)((char *)(object) + (field)->offset))
@@ -152,10 +153,9 @@ const struct node *shape_keep(struct load *load, const struct shape *shape,
                               const struct node *node);
 /* Zeroed and given the shape's defaults. */
 void shape_init(const struct shape *shape, void *object);
-/* The object's mapping in the table's order, empty fields left out. `extensions` (its source, or
- * NULL) gives the x-… keys. */
+/* The object's mapping in the table's order, empty fields left out, then its x-… keys. */
 struct node *shape_encode(const struct encoder *encoder, const struct shape *shape,
-                          const void *object, const struct node *extensions);
+                          const void *object);
 
 /* List items unique by field->unique; the later replaces the earlier in its place. */
 struct node *list_unique(struct arena *arena, const struct field *field, struct node *list);

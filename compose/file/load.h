@@ -178,6 +178,9 @@ void model_decode(struct load *load, const struct node *root, struct model *ret)
 /* Defaults, relative paths, the default network, final names (normalise.c). */
 void normalise_model(struct load *load, struct model *model);
 
+/* What links, volumes_from and shared namespaces add to depends_on (implied.c). */
+void imply_dependencies(struct load *load, struct service *service);
+
 /* Which services the profiles enable: they come first among the drafts, the others after them, both
  * sorted (select.c). */
 void select_profiles(struct load *load, struct model *model, struct strings *ret_profiles,

@@ -23,15 +23,12 @@ bool load_is_remote(const char *path)
     return false;
 }
 
-static void resolve_build(struct load *load, const struct service *service, struct build *build)
+static void resolve_build(struct load *load, struct build *build)
 {
     size_t n = 0;
 
     if (!build->context)
         return;
-    if (load_is_remote(build->context))
-        report_error(&load->report, build->span, "clone it and name the directory",
-                     "service \"%s\": remote build contexts are not supported yet", service->name);
     if (load->options->flags & PROJECT_NO_NORMALIZE)
         return;
     for (size_t i = 0; i < build->args.n; i++) {
@@ -68,8 +65,11 @@ static void attach_default(struct load *load, struct service *service)
 {
     const struct node *written = node_get(service->source, "networks");
 
+    if (service->n_networks > 0 || node_get(service->kept, "network_mode") ||
+        node_get(service->kept, "provider"))
+        return;
     /* without interpolation they can be there, but unknown */
-    if (service->n_networks > 0 || (written && node_is_template(written)))
+    if (written && node_is_template(written))
         return;
     service->networks = arena_new_array(load->arena, struct service_network, 1);
     service->networks[0] = (struct service_network){.key = default_key, .span = service->span};
@@ -109,11 +109,13 @@ void normalise_model(struct load *load, struct model *model)
     unsigned flags = load->options->flags;
 
     for (size_t i = 0; i < model->n_drafts; i++) {
-        resolve_build(load, &model->drafts[i].service, &model->drafts[i].service.build);
+        resolve_build(load, &model->drafts[i].service.build);
         if (!(flags & PROJECT_NO_PATH_RESOLUTION))
             resolve_paths(load, &model->drafts[i]);
-        if (!(flags & PROJECT_NO_NORMALIZE))
-            attach_default(load, &model->drafts[i].service);
+        if (flags & PROJECT_NO_NORMALIZE)
+            continue;
+        attach_default(load, &model->drafts[i].service);
+        imply_dependencies(load, &model->drafts[i].service);
     }
     if (flags & PROJECT_NO_NORMALIZE)
         return;

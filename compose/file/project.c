@@ -145,8 +145,7 @@ static const struct node *encode_services(const struct encoder *encoder,
 
         encode_put(map, service->name,
                    as_written(encoder, &service_shape, project->flags,
-                              shape_encode(encoder, &service_shape, service, service->source),
-                              service->source));
+                              shape_encode(encoder, &service_shape, service), service->source));
     }
     return map;
 }
@@ -161,8 +160,7 @@ static const struct node *encode_networks(const struct encoder *encoder,
 
         encode_put(map, network->key,
                    as_written(encoder, &network_shape, project->flags,
-                              shape_encode(encoder, &network_shape, network, network->source),
-                              network->source));
+                              shape_encode(encoder, &network_shape, network), network->source));
     }
     return map->n > 0 ? map : NULL;
 }
@@ -177,8 +175,7 @@ static const struct node *encode_volumes(const struct encoder *encoder,
 
         encode_put(map, volume->key,
                    as_written(encoder, &volume_shape, project->flags,
-                              shape_encode(encoder, &volume_shape, volume, volume->source),
-                              volume->source));
+                              shape_encode(encoder, &volume_shape, volume), volume->source));
     }
     return map->n > 0 ? map : NULL;
 }

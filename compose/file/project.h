@@ -26,7 +26,8 @@ struct node; /* YAML with positions, private to compose/file */
 
 struct build {
     const char *context;    /* absolute path; NULL = the service has no build section */
-    const char *dockerfile; /* relative to the context unless absolute; default "Dockerfile" */
+    const char *dockerfile; /* relative to the context unless absolute; default "Dockerfile"; NULL
+                             * = dockerfile_inline, which is kept */
     const char *target;     /* NULL = last stage */
     struct pairs args;      /* resolved; sorted by name; every value set */
     const struct node *kept;
@@ -38,13 +39,22 @@ struct service_port {
     uint16_t published_first; /* 0 = ephemeral */
     uint16_t published_last;  /* = first, or the end of a range of which one free port is taken */
     uint16_t target;
-    const char *protocol; /* "tcp", "udp" or "sctp" */
-    const char *name;     /* NULL */
+    const char *protocol;     /* "tcp", "udp" or "sctp" */
+    const char *mode;         /* "ingress" or "host": the same without a swarm */
+    const char *name;         /* NULL */
+    const char *app_protocol; /* "http": for people; NULL */
     const struct node *kept;
     struct span span;
 };
 
-enum service_mount_type { SERVICE_MOUNT_BIND, SERVICE_MOUNT_VOLUME, SERVICE_MOUNT_TMPFS };
+enum service_mount_type {
+    SERVICE_MOUNT_BIND,
+    SERVICE_MOUNT_VOLUME,
+    SERVICE_MOUNT_TMPFS,
+    SERVICE_MOUNT_IMAGE,   /* not honoured yet */
+    SERVICE_MOUNT_NPIPE,   /* of Windows: not made */
+    SERVICE_MOUNT_CLUSTER, /* of a swarm: not made */
+};
 
 struct service_mount {
     enum service_mount_type type;
@@ -61,6 +71,9 @@ struct service_mount {
     const struct node *kept;
     const struct node *bind_kept; /* of its sections */
     const struct node *volume_kept;
+    const struct node *tmpfs_kept;
+    const struct node *image_kept;
+    bool has_section; /* that of its type is there, and printed even when empty */
     struct span span;
 };
 
@@ -79,6 +92,7 @@ struct service_dependency {
     enum service_condition condition;
     bool restart;  /* restart us when Compose restarts or recreates the dependency */
     bool required; /* false: a warning only, when the dependency is missing or fails */
+    const struct node *kept;
     struct span span;
 };
 
@@ -91,6 +105,7 @@ struct service_health {
     int64_t start_period_ns;   /* -1 = default (0) */
     int64_t start_interval_ns; /* -1 = default (5 s) */
     int64_t retries;           /* -1 = default (3) */
+    const struct node *kept;
 };
 
 enum service_restart {
@@ -106,6 +121,7 @@ struct service_ulimit {
     int64_t soft;     /* -1 = unlimited */
     int64_t hard;     /* -1 = unlimited */
     bool is_single;   /* written as one number */
+    const struct node *kept;
 };
 
 /* A list that can be absent, empty (clears the image's), or given. */

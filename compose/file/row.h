@@ -23,4 +23,5 @@
         .fields = (fields_), .n_fields = sizeof(fields_) / sizeof((fields_)[0]), __VA_ARGS__       \
     }
 
+#define PLATFORM_PATTERN    "^[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+){0,2}$"
 #define MAC_ADDRESS_PATTERN "^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$"

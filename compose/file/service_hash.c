@@ -55,6 +55,8 @@ static const struct node *sorted(struct arena *arena, const struct node *node, s
 
         if (node->kind == NODE_MAP && depth <= 1 && is_left_out(outer, entry->key))
             continue;
+        if (node->kind == NODE_MAP && depth == 0 && key_is_extension(entry->key))
+            continue;
         value = sorted(arena, entry->value, depth + 1, depth == 0 ? entry->key : outer);
         if (value->n == 0 && entry->value->n > 0)
             continue; /* nothing is left of it */
@@ -72,8 +74,7 @@ void project_service_hash(const struct project *project, const struct service *s
 
     (void)project;
     buf_add_text(&text, "berth service 1\n");
-    node_print_json(&text,
-                    sorted(&arena, shape_encode(&encoder, &service_shape, service, NULL), 0, NULL),
+    node_print_json(&text, sorted(&arena, shape_encode(&encoder, &service_shape, service), 0, NULL),
                     DOLLARS_DOUBLED);
     sha256_hex(text.data, text.len, ret_hex);
 }

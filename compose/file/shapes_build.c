@@ -7,37 +7,71 @@
 
 #define AT(member) .offset = offsetof(struct build, member)
 
+static const char *const isolation_words[] = {"default", "process", "hyperv", NULL};
+
+static const struct field secret_fields[] = {
+    FIELD("source", "Name of the top-level secret.", .type = &kept_text),
+    FIELD("target", "Its id in the Dockerfile; default: its name.", .type = &kept_text),
+    FIELD("uid", "Owner of the file.", .type = &kept_text),
+    FIELD("gid", "Group of the file.", .type = &kept_text),
+    FIELD("mode", "Permissions of the file, such as \"0440\".", .type = &kept_file_mode),
+};
+static const struct shape secret_shape = SHAPE_OF(secret_fields);
+static const struct field secret_field =
+    FIELD("secrets", "A secret.", .type = &kept_build_secret, .shape = &secret_shape);
+static const struct shape secrets_shape = {.each = &secret_field};
+
+static const struct field platform_item = {
+    .about = "A platform, such as linux/amd64.", .type = &kept_text, .pattern = PLATFORM_PATTERN};
+static const struct shape platforms_shape = {.each = &platform_item};
+
 static const struct field build_fields[] = {
     FIELD("context", "Directory that is sent to the build; what COPY and ADD see.",
-          .type = &type_text, AT(context)),
+          .type = &type_context, AT(context)),
     FIELD("dockerfile", "Dockerfile to build from, relative to the context.", .type = &type_text,
           AT(dockerfile)),
-    LATER("dockerfile_inline", "The text of the Dockerfile itself, instead of a file."),
-    LATER("entitlements", "Extra privileges the build may use, such as network.host."),
+    KEPT("dockerfile_inline", "The text of the Dockerfile itself, instead of a file.",
+         .type = &kept_text),
+    KEPT("entitlements", "Extra privileges the build may use, such as network.host.",
+         .type = &kept_list, .unique = unique_text),
     FIELD("args", "Values for the Dockerfile's ARG instructions.", .type = &type_environment,
           .merge = MERGE_PAIRS, AT(args)),
-    LATER("provenance", "Attach a provenance attestation to the image."),
-    LATER("sbom", "Attach a bill of materials of the software to the image."),
-    LATER("ssh", "SSH agents and keys that RUN --mount=type=ssh may use."),
+    KEPT("provenance", "Attach a provenance attestation to the image.", .type = &kept_switch,
+         .no_effect = "false"),
+    KEPT("sbom", "Attach a bill of materials of the software to the image.", .type = &kept_switch,
+         .no_effect = "false"),
+    KEPT("ssh", "SSH agents and keys that RUN --mount=type=ssh may use.", .type = &kept_ssh,
+         .merge = MERGE_PAIRS),
     KEPT("labels", "Labels for the image that is built.", .type = &kept_labels,
          .merge = MERGE_PAIRS),
-    LATER("cache_from", "Where to look for layers built earlier."),
-    LATER("cache_to", "Where to keep the build cache for others."),
+    KEPT("cache_from", "Where to look for layers built earlier.", .type = &kept_list,
+         .unique = unique_text),
+    KEPT("cache_to", "Where to keep the build cache for others.", .type = &kept_list,
+         .unique = unique_text),
     KEPT("no_cache", "Build every step again.", .type = &kept_true),
-    LATER("no_cache_filter", "Stages to build again even if they are cached."),
-    LATER("additional_contexts", "More directories, images or services to COPY --from, by name."),
+    KEPT("no_cache_filter", "Stages to build again even if they are cached.",
+         .type = &kept_text_or_list, .unique = unique_text),
+    KEPT("additional_contexts", "More directories, images or services to COPY --from, by name.",
+         .type = &kept_contexts, .merge = MERGE_PAIRS),
     KEPT("pull", "Look for newer base images even if they are here.", .type = &kept_true),
-    LATER("extra_hosts", "Names and addresses that RUN can resolve."),
-    LATER("isolation", "How a Windows build container is isolated."),
-    LATER("network", "Network for RUN: host, none, default or a name."),
+    KEPT("extra_hosts", "Names and addresses that RUN can resolve.", .type = &kept_extra_hosts,
+         .unique = unique_text),
+    ELSEWHERE("isolation", "How a Windows build container is isolated.", .type = &kept_text,
+              .words = isolation_words, .no_effect = "default"),
+    KEPT("network", "Network for RUN: host, none, default or a name.", .type = &kept_text,
+         .no_effect = "default"),
     FIELD("target", "Stage of the Dockerfile to build; default: the last.", .type = &type_text,
           AT(target)),
-    LATER("secrets", "Secrets that RUN --mount=type=secret may read."),
-    LATER("shm_size", "Size of /dev/shm during the build."),
-    LATER("tags", "More names for the image that is built."),
-    LATER("ulimits", "Resource limits of the processes of the build."),
-    LATER("platforms", "Platforms to build the image for, such as linux/amd64."),
-    LATER("privileged", "Run the build with all privileges."),
+    KEPT("secrets", "Secrets that RUN --mount=type=secret may read.", .type = &kept_list,
+         .shape = &secrets_shape, .unique = unique_build_secret),
+    KEPT("shm_size", "Size of /dev/shm during the build.", .type = &kept_bytes),
+    KEPT("tags", "More names for the image that is built.", .type = &kept_list,
+         .unique = unique_text),
+    KEPT("ulimits", "Resource limits of the processes of the build.", .type = &kept_ulimits,
+         .shape = &ulimits_shape),
+    KEPT("platforms", "Platforms to build the image for, such as linux/amd64.", .type = &kept_list,
+         .shape = &platforms_shape, .unique = unique_text),
+    KEPT("privileged", "Run the build with all privileges.", .type = &kept_true),
 };
 const struct shape build_shape = SHAPE_OF(build_fields, .size = sizeof(struct build),
                                           .kept_offset = offsetof(struct build, kept));

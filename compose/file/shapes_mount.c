@@ -42,8 +42,12 @@ static const struct field tmpfs_fields[] = {
     FIELD("mode", "Permissions of its root, such as \"1777\".", .type = &type_file_mode,
           AT(tmpfs_mode)),
 };
-static const struct shape tmpfs_shape =
-    SHAPE_OF(tmpfs_fields, .size = sizeof(struct service_mount));
+static const struct shape tmpfs_shape = SECTION_OF(tmpfs_fields, tmpfs_kept);
+
+static const struct field image_fields[] = {
+    KEPT("subpath", "Mount this directory of the image, not all of it.", .type = &kept_text),
+};
+static const struct shape image_shape = SECTION_OF(image_fields, image_kept);
 
 /* The sections bind to the mount itself; the mount's type prints the one that applies. */
 static const struct field mount_fields[] = {
@@ -56,15 +60,22 @@ static const struct field mount_fields[] = {
     FIELD("read_only", "Mount it so that the container can't write.", .type = &type_bool,
           AT(read_only)),
     ELSEWHERE("consistency", "How strictly a desktop's file sharing keeps both sides equal.",
-              .type = &kept_text, .words = consistency_words),
-    FIELD("bind", "Options of a bind mount.", .type = &type_object, .shape = &bind_shape),
-    FIELD("volume", "Options of a volume mount.", .type = &type_object,
+              .type = &kept_text, .words = consistency_words, .no_effect = "default"),
+    FIELD("bind", "Options of a bind mount.", .type = &type_mount_section, .shape = &bind_shape),
+    FIELD("volume", "Options of a volume mount.", .type = &type_mount_section,
           .shape = &volume_option_shape),
-    FIELD("tmpfs", "Options of a tmpfs mount.", .type = &type_object, .shape = &tmpfs_shape),
-    LATER("image", "Options of an image mount."),
+    FIELD("tmpfs", "Options of a tmpfs mount.", .type = &type_mount_section, .shape = &tmpfs_shape),
+    FIELD("image", "Options of an image mount.", .type = &type_mount_section,
+          .shape = &image_shape),
 };
+static const struct shape mount_shape =
+    SHAPE_OF(mount_fields, .size = sizeof(struct service_mount),
+             .kept_offset = offsetof(struct service_mount, kept));
+static const struct field mount_field =
+    FIELD("volumes", "A mount.", .type = &type_object, .shape = &mount_shape);
 static const struct service_mount mount_defaults = {
     .tmpfs_size = -1, .tmpfs_mode = -1, .create_host_path = true};
+/* `each` for the walks, the fields for binding one item. */
 const struct shape mounts_shape =
-    SHAPE_OF(mount_fields, .size = sizeof(struct service_mount), .defaults = &mount_defaults,
-             .kept_offset = offsetof(struct service_mount, kept));
+    SHAPE_OF(mount_fields, .each = &mount_field, .size = sizeof(struct service_mount),
+             .defaults = &mount_defaults, .kept_offset = offsetof(struct service_mount, kept));

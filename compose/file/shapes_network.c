@@ -43,16 +43,17 @@ const struct shape attachments_shape =
 
 static const struct field port_fields[] = {
     FIELD("name", "A name for the port, for people.", .type = &type_text, AT(name)),
-    FIELD("mode", "ingress or host; the same on one machine.", .type = &type_port_mode),
+    FIELD("mode", "ingress or host; the same on one machine.", .type = &type_port_mode, AT(mode)),
     FIELD("host_ip", "Address of the host to listen on; default: all.", .type = &type_address,
           AT(host_ip)),
     FIELD("target", "Port in the container.", .type = &type_port_target, .is_required = true),
     FIELD("published", "Port of the host, or a range to take a free one from.",
           .type = &type_port_published),
     FIELD("protocol", "tcp, udp or sctp; default tcp.", .type = &type_port_protocol, AT(protocol)),
-    LATER("app_protocol", "What is spoken on the port, such as http."),
+    FIELD("app_protocol", "What is spoken on the port, such as http; for people.",
+          .type = &type_text, AT(app_protocol)),
 };
-static const struct service_port port_defaults = {.protocol = "tcp"};
+static const struct service_port port_defaults = {.protocol = "tcp", .mode = "ingress"};
 const struct shape ports_shape =
     SHAPE_OF(port_fields, .size = sizeof(struct service_port), .defaults = &port_defaults,
              .kept_offset = offsetof(struct service_port, kept));

@@ -20,13 +20,14 @@ static const struct field dependency_fields[] = {
 };
 static const struct service_dependency dependency_defaults = {.required = true};
 static const struct shape dependency_shape =
-    SHAPE_OF(dependency_fields, .size = sizeof(struct service_dependency));
+    SHAPE_OF(dependency_fields, .size = sizeof(struct service_dependency),
+             .kept_offset = offsetof(struct service_dependency, kept));
 static const struct field dependency_field =
     FIELD("depends_on", "What is waited for.", .type = &type_object, .shape = &dependency_shape);
 /* What a mapping of names holds: `each` for the walks, the fields for binding one value. */
-static const struct shape dependencies_shape =
-    SHAPE_OF(dependency_fields, .each = &dependency_field,
-             .size = sizeof(struct service_dependency), .defaults = &dependency_defaults);
+static const struct shape dependencies_shape = SHAPE_OF(
+    dependency_fields, .each = &dependency_field, .size = sizeof(struct service_dependency),
+    .kept_offset = offsetof(struct service_dependency, kept), .defaults = &dependency_defaults);
 
 #undef AT
 #define AT(member) .offset = offsetof(struct env_file, member)
@@ -61,7 +62,8 @@ static const struct field health_fields[] = {
     FIELD("disable", "No health check, not even the image's.", .type = &type_bool, AT(disable)),
 };
 static const struct shape health_shape =
-    SHAPE_OF(health_fields, .size = sizeof(struct service_health));
+    SHAPE_OF(health_fields, .size = sizeof(struct service_health),
+             .kept_offset = offsetof(struct service_health, kept));
 
 #undef AT
 #define AT(member) .offset = offsetof(struct service_ulimit, member)
@@ -73,12 +75,14 @@ static const struct field ulimit_fields[] = {
           .is_required = true, AT(hard)),
 };
 static const struct shape ulimit_shape =
-    SHAPE_OF(ulimit_fields, .size = sizeof(struct service_ulimit));
+    SHAPE_OF(ulimit_fields, .size = sizeof(struct service_ulimit),
+             .kept_offset = offsetof(struct service_ulimit, kept));
 static const struct field ulimit_field =
     FIELD("ulimits", "One number for both, or soft and hard.", .type = &type_object,
           .merge = MERGE_MAPS_OR_REPLACE, .shape = &ulimit_shape);
 const struct shape ulimits_shape =
-    SHAPE_OF(ulimit_fields, .each = &ulimit_field, .size = sizeof(struct service_ulimit));
+    SHAPE_OF(ulimit_fields, .each = &ulimit_field, .size = sizeof(struct service_ulimit),
+             .kept_offset = offsetof(struct service_ulimit, kept));
 
 #undef AT
 #define AT(member) .offset = offsetof(struct extends, member)
@@ -231,7 +235,7 @@ static const struct field service_fields[] = {
          .pattern = MAC_ADDRESS_PATTERN),
     LATER("models", "AI models the service uses."),
     KEPT("network_mode", "none, host, bridge, service:NAME or container:NAME, instead of networks.",
-         .type = &kept_text),
+         .type = &kept_text, .no_effect = "none"), /* no networks then: lower.c */
     FIELD("networks", "Networks it joins; default: the project's default one.",
           .type = &type_attachments, .shape = &attachments_shape),
     KEPT("oom_kill_disable", "Don't kill its processes when memory runs out.", .type = &kept_true),
@@ -243,7 +247,7 @@ static const struct field service_fields[] = {
     FIELD("pids_limit", "Most processes it may have; -1: no limit.", .type = &type_pids,
           AT(pids_limit)),
     KEPT("platform", "Platform of the image, such as linux/amd64.", .type = &kept_text,
-         .pattern = "^[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+){0,2}$"),
+         .pattern = PLATFORM_PATTERN),
     FIELD("ports", "Ports of the host that lead to the container: HOST:CONTAINER, or in detail.",
           .type = &type_ports, .shape = &ports_shape, .unique = port_unique),
     FIELD("privileged", "All capabilities and devices; as good as root on the host.",

@@ -47,6 +47,7 @@ extern const struct field_type type_empty;        /* nothing: only an empty mapp
 /* types_object.c */
 extern const struct field_type type_object;      /* the field's shape, at its offset */
 extern const struct field_type type_build;       /* struct build, short form: context */
+extern const struct field_type type_context;     /* const char * of struct build */
 extern const struct field_type type_health;      /* struct service_health */
 extern const struct field_type type_depends_on;  /* struct service's depends_on */
 extern const struct field_type type_attachments; /* struct service's networks */
@@ -87,6 +88,7 @@ extern const struct field_type type_port_mode;      /* of struct service_port */
 const char *port_unique(struct arena *arena, const struct node *item);
 extern const struct field_type type_mounts;            /* struct service's volumes */
 extern const struct field_type type_mount_type;        /* of struct service_mount */
+extern const struct field_type type_mount_section;     /* of struct service_mount */
 extern const struct field_type type_mount_propagation; /* const char *, checked */
 extern const struct field_type type_selinux;           /* const char *, checked */
 const char *mount_unique(struct arena *arena, const struct node *item);
@@ -118,6 +120,13 @@ extern const struct field_type kept_object; /* with the shape's keys; each of it
 extern const struct field_type kept_object_or_null;
 extern const struct field_type kept_any; /* as it is */
 
+/* types_kept_build.c */
+extern const struct field_type kept_switch;   /* a boolean or string; printed as text */
+extern const struct field_type kept_contexts; /* NAME → context, directories absolute */
+extern const struct field_type kept_ssh;      /* → list of "default" and "ID=PATH" */
+extern const struct field_type kept_build_secret;
+extern const struct field_type kept_ulimits; /* as type_ulimits */
+
 /* types_kept_service.c */
 extern const struct field_type kept_device; /* "SOURCE[:TARGET[:rwm]]" → the shape's object */
 extern const struct field_type kept_microseconds; /* a number, or a duration; 0 says nothing */
@@ -128,7 +137,8 @@ const char *unique_text(struct arena *arena, const struct node *item);
 const char *unique_mount_text(struct arena *arena,
                               const struct node *item); /* "/run:size=1m" → "/run" */
 const char *unique_target(struct arena *arena, const struct node *item); /* of {target: …} */
-const char *unique_path(struct arena *arena, const struct node *item);   /* of {path: …} */
+const char *unique_build_secret(struct arena *arena, const struct node *item);
+const char *unique_path(struct arena *arena, const struct node *item); /* of {path: …} */
 
 /* ---- helpers for types ------------------------------------------------------------------------
  */

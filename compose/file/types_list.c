@@ -266,9 +266,14 @@ static struct pairs read_pairs(struct load *load, const struct node *node, const
 {
     struct pairs pairs = {0};
 
-    if (node->kind == NODE_LIST) { /* the long form failed on an item that is no text */
-        (void)read_items(load, node, want_text);
-        return pairs;
+    if (node->kind == NODE_LIST) {
+        const struct node *map = pairs_canonical(load, NULL, node);
+
+        if (!map) { /* an item is no text */
+            (void)read_items(load, node, want_text);
+            return pairs;
+        }
+        node = map;
     }
     if (node->kind != NODE_MAP) {
         wrong_type(load, node, "a mapping or a list");

@@ -6,6 +6,7 @@
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/path.h"
@@ -14,6 +15,9 @@ static const char *const type_name_of[] = {
     [SERVICE_MOUNT_BIND] = "bind",
     [SERVICE_MOUNT_VOLUME] = "volume",
     [SERVICE_MOUNT_TMPFS] = "tmpfs",
+    [SERVICE_MOUNT_IMAGE] = "image",
+    [SERVICE_MOUNT_NPIPE] = "npipe",
+    [SERVICE_MOUNT_CLUSTER] = "cluster",
     NULL,
 };
 
@@ -155,7 +159,7 @@ static struct node *long_mount(struct load *load, const struct short_mount *moun
         put_true(&form, form.bind, "create_host_path");
     if (form.bind->n > 0 && is_bind)
         node_add(form.mount, "bind", span, form.bind);
-    if (form.volume->n > 0 && !is_bind)
+    if (!is_bind)
         node_add(form.mount, "volume", span, form.volume);
     return form.mount;
 }
@@ -223,14 +227,15 @@ static void check_mount(struct load *load, const struct node *item, struct servi
                      report_path(&load->report));
 }
 
-/* bind:, volume: and tmpfs: only on their own type. */
-static void check_sections(struct load *load, const struct node *item,
-                           const struct service_mount *mount)
+/* bind:, volume:, tmpfs: and image: only on their own type. */
+static void check_sections(struct load *load, const struct node *item, struct service_mount *mount)
 {
     for (size_t i = 0; i < MOUNT_TYPES; i++) {
         const struct node_entry *section = node_find(item, type_name_of[i]);
 
-        if (section && i != (size_t)mount->type && section->value->n > 0)
+        if (section && i == (size_t)mount->type)
+            mount->has_section = true;
+        else if (section && section->value->n > 0)
             report_error(&load->report, section->span, NULL,
                          "%s: `%s` options on a mount of type \"%s\"", report_path(&load->report),
                          type_name_of[i], type_name_of[mount->type]);
@@ -266,28 +271,14 @@ static void mounts_decode(struct load *load, const struct field *field, const st
     }
 }
 
-static const struct node *encode_section(const struct encoder *encoder, const struct field *field,
-                                         const struct service_mount *mount)
-{
-    return field->type ? shape_encode(encoder, field->shape, mount, NULL) : NULL;
-}
-
 static const struct node *mounts_encode(const struct encoder *encoder, const struct field *field,
                                         const void *object)
 {
     const struct service *service = object;
     struct node *list = encode_list(encoder, service->n_volumes);
 
-    for (size_t i = 0; i < service->n_volumes; i++) {
-        const struct service_mount *mount = &service->volumes[i];
-        struct node *map = shape_encode(encoder, field->shape, mount, NULL);
-        const char *section = type_name_of[mount->type];
-        struct node *whole = node_copy(encoder->arena, map, 1);
-
-        encode_put(whole, section,
-                   encode_section(encoder, shape_find(field->shape, section), mount));
-        encode_put(list, NULL, whole);
-    }
+    for (size_t i = 0; i < service->n_volumes; i++)
+        encode_put(list, NULL, shape_encode(encoder, field->shape, &service->volumes[i]));
     return list->n > 0 ? list : NULL;
 }
 
@@ -300,25 +291,14 @@ static void mount_type_decode(struct load *load, const struct field *field, cons
                               void *object)
 {
     struct service_mount *mount = object;
-    const char *text = want_text(load, node);
 
-    (void)field;
-    for (size_t i = 0; text && i < MOUNT_TYPES; i++) {
-        if (strcmp(text, type_name_of[i]) == 0) {
-            mount->type = (enum service_mount_type)i;
-            return;
-        }
-    }
-    if (!text)
+    if (!want_text(load, node) || !want_schema_text(load, field, node))
         return;
-    if (strcmp(text, "image") == 0 || strcmp(text, "cluster") == 0 || strcmp(text, "npipe") == 0)
-        report_error(&load->report, node->span, NULL,
-                     "%s: mounts of type \"%s\" are not supported yet", report_path(&load->report),
-                     text);
-    else
-        report_error(&load->report, node->span, NULL,
-                     "%s: value must be one of \"bind\", \"volume\", \"tmpfs\"",
-                     report_path(&load->report));
+    while (strcmp(node->text, type_name_of[mount->type]) != 0)
+        mount->type++;
+    if (mount->type >= SERVICE_MOUNT_IMAGE)
+        unhonoured_note_value(
+            load, mount->type == SERVICE_MOUNT_IMAGE ? FIELD_KEPT : FIELD_ELSEWHERE, node);
 }
 
 static const struct node *mount_type_encode(const struct encoder *encoder,
@@ -370,3 +350,32 @@ static void selinux_decode(struct load *load, const struct field *field, const s
 const struct field_type type_selinux = {.decode = selinux_decode,
                                         .encode = plain_text_encode,
                                         .schema = {.forms = SCHEMA_TEXT, .words = selinux_labels}};
+
+/* ---- sections ---------------------------------------------------------------------------------
+ */
+
+static bool is_of_type(const struct field *field, const struct service_mount *mount)
+{
+    return strcmp(field->name.data, type_name_of[mount->type]) == 0;
+}
+
+static void section_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    if (want_kind(load, node, WANT_MAP))
+        shape_decode(load, field->shape, node, object);
+}
+
+/* Compose prints the one that is there, even when nothing in it is set. */
+static const struct node *section_encode(const struct encoder *encoder, const struct field *field,
+                                         const void *object)
+{
+    const struct service_mount *mount = object;
+
+    return mount->has_section && is_of_type(field, mount)
+               ? shape_encode(encoder, field->shape, mount)
+               : NULL;
+}
+
+const struct field_type type_mount_section = {
+    .decode = section_decode, .encode = section_encode, .schema = {.forms = SCHEMA_MAP}};

@@ -7,6 +7,7 @@
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 
@@ -50,10 +51,14 @@ static void build_decode(struct load *load, const struct field *field, const str
         wrong_type(load, node, "a mapping or string");
         return;
     }
-    build->context = ".";
-    build->dockerfile = "Dockerfile";
     build->span = node->span;
     shape_decode(load, field->shape, node, build);
+    if (!build->context || !*build->context)
+        build->context = "."; /* an error was reported, or it is the default */
+    if (build->dockerfile && !*build->dockerfile)
+        build->dockerfile = NULL;
+    if (!build->dockerfile && !node_get(build->kept, "dockerfile_inline"))
+        build->dockerfile = "Dockerfile";
 }
 
 static const struct node *build_encode(const struct encoder *encoder, const struct field *field,
@@ -61,13 +66,33 @@ static const struct node *build_encode(const struct encoder *encoder, const stru
 {
     const struct build *build = SLOT_CONST(struct build, object, field);
 
-    return build->context ? shape_encode(encoder, field->shape, build, NULL) : NULL;
+    return build->context ? shape_encode(encoder, field->shape, build) : NULL;
 }
 
 const struct field_type type_build = {.canonical = build_canonical,
                                       .decode = build_decode,
                                       .encode = build_encode,
                                       .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
+
+/* A directory; what is elsewhere can't be fetched yet. */
+static void context_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    const char *text = want_text(load, node);
+
+    if (text && load_is_remote(text))
+        unhonoured_note_value(load, FIELD_KEPT, node);
+    *SLOT(const char *, object, field) = text;
+}
+
+static const struct node *context_encode(const struct encoder *encoder, const struct field *field,
+                                         const void *object)
+{
+    return encode_text(encoder, *SLOT_CONST(char *, object, field));
+}
+
+const struct field_type type_context = {
+    .decode = context_decode, .encode = context_encode, .schema = {.forms = SCHEMA_TEXT}};
 
 static void health_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -87,7 +112,7 @@ static const struct node *health_encode(const struct encoder *encoder, const str
 {
     const struct service_health *health = SLOT_CONST(struct service_health, object, field);
 
-    return health->is_set ? shape_encode(encoder, field->shape, health, NULL) : NULL;
+    return health->is_set ? shape_encode(encoder, field->shape, health) : NULL;
 }
 
 const struct field_type type_health = {
@@ -229,7 +254,7 @@ static const struct node *depends_encode(const struct encoder *encoder, const st
 
     for (size_t i = 0; i < service->n_depends_on; i++)
         encode_put(map, service->depends_on[i].service,
-                   shape_encode(encoder, field->shape, &service->depends_on[i], NULL));
+                   shape_encode(encoder, field->shape, &service->depends_on[i]));
     return map->n > 0 ? map : NULL;
 }
 
@@ -290,7 +315,7 @@ static const struct node *attachments_encode(const struct encoder *encoder,
     struct node *map = encode_map(encoder, service->n_networks);
 
     for (size_t i = 0; i < service->n_networks; i++) {
-        struct node *value = shape_encode(encoder, field->shape, &service->networks[i], NULL);
+        struct node *value = shape_encode(encoder, field->shape, &service->networks[i]);
 
         encode_put(map, service->networks[i].key, value->n > 0 ? value : encode_null(encoder));
     }
@@ -386,7 +411,7 @@ static const struct node *ulimits_encode(const struct encoder *encoder, const st
 
         encode_put(map, limit->name,
                    limit->is_single ? encode_int(encoder, limit->soft)
-                                    : shape_encode(encoder, field->shape, limit, NULL));
+                                    : shape_encode(encoder, field->shape, limit));
     }
     return map->n > 0 ? map : NULL;
 }

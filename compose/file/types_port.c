@@ -268,7 +268,7 @@ static const struct node *ports_encode(const struct encoder *encoder, const stru
     struct node *list = encode_list(encoder, service->n_ports);
 
     for (size_t i = 0; i < service->n_ports; i++)
-        encode_put(list, NULL, shape_encode(encoder, field->shape, &service->ports[i], NULL));
+        encode_put(list, NULL, shape_encode(encoder, field->shape, &service->ports[i]));
     return list->n > 0 ? list : NULL;
 }
 
@@ -363,23 +363,10 @@ const struct field_type type_port_protocol = {
 static void mode_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
 {
-    const char *text = want_text(load, node);
-
-    (void)field;
-    (void)object;
-    if (text && strcmp(text, "ingress") != 0 && strcmp(text, "host") != 0)
-        report_error(&load->report, node->span, "ingress or host", "%s: unknown mode \"%s\"",
-                     report_path(&load->report), text);
-}
-
-static const struct node *mode_encode(const struct encoder *encoder, const struct field *field,
-                                      const void *object)
-{
-    (void)field;
-    (void)object;
-    return encode_text(encoder, "ingress");
+    if (want_text(load, node) && want_schema_text(load, field, node))
+        *SLOT(const char *, object, field) = node->text;
 }
 
 const struct field_type type_port_mode = {.decode = mode_decode,
-                                          .encode = mode_encode,
+                                          .encode = protocol_encode,
                                           .schema = {.forms = SCHEMA_TEXT, .words = port_modes}};

@@ -110,7 +110,7 @@ static void ipam_decode(struct load *load, const struct field *field, const stru
 static const struct node *ipam_encode(const struct encoder *encoder, const struct field *field,
                                       const void *object)
 {
-    struct node *map = shape_encode(encoder, field->shape, object, NULL);
+    struct node *map = shape_encode(encoder, field->shape, object);
 
     return map->n > 0 || encoder->is_json ? map : NULL;
 }
@@ -159,7 +159,7 @@ static const struct node *pools_encode(const struct encoder *encoder, const stru
     struct node *list = encode_list(encoder, network->n_pools);
 
     for (size_t i = 0; i < network->n_pools; i++)
-        encode_put(list, NULL, shape_encode(encoder, field->shape, &network->pools[i], NULL));
+        encode_put(list, NULL, shape_encode(encoder, field->shape, &network->pools[i]));
     return list->n > 0 ? list : NULL;
 }
 

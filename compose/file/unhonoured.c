@@ -2,6 +2,7 @@
 
 #include "compose/file/unhonoured.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "compose/file/field.h"
@@ -71,6 +72,27 @@ void unhonoured_note(struct load *load, const struct field *field, const struct 
     }
 }
 
+void unhonoured_note_value(struct load *load, enum field_state state, const struct node *node)
+{
+    static const struct field states[] = {
+        [FIELD_HONOURED] = {.state = FIELD_HONOURED},
+        [FIELD_KEPT] = {.state = FIELD_KEPT},
+        [FIELD_ELSEWHERE] = {.state = FIELD_ELSEWHERE},
+    };
+    const char *key = load->report.path[load->report.depth - 1].key;
+    struct node_entry entry = {
+        .key = arena_printf(load->arena, "%s: %s", key, node->text),
+        .span = node->span,
+        .value = node,
+    };
+
+    report_leave(&load->report);
+    report_enter_key(&load->report, entry.key);
+    unhonoured_note(load, &states[state], &entry, node);
+    report_leave(&load->report);
+    report_enter_key(&load->report, key);
+}
+
 /* ---- refusing ---------------------------------------------------------------------------------
  */
 
@@ -114,6 +136,18 @@ static bool is_wanted(const struct project *project, const struct unhonoured *un
     return true;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    const struct span *left = &((const struct diagnostic *)a)->span;
+    const struct span *right = &((const struct diagnostic *)b)->span;
+
+    if (left->file != right->file)
+        return left->file < right->file ? -1 : 1;
+    if (left->line != right->line)
+        return left->line < right->line ? -1 : 1;
+    return (left->column > right->column) - (left->column < right->column);
+}
+
 int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
                               struct diagnostics *ret, struct error *err)
 {
@@ -136,6 +170,8 @@ int project_refuse_unhonoured(struct arena *arena, const struct project *project
             .hint = "berth refuses what it would have to ignore; remove the key to go on",
         };
     }
+    if (all.n > 1)
+        qsort(all.items, all.n, sizeof(all.items[0]), compare_places);
     *ret = all;
     if (all.n_errors == 0)
         return 0;

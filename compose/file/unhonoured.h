@@ -3,7 +3,8 @@
 /* What a project asks for that `up` would have to ignore: noted while it is read, refused when
  * containers are to be made (private to compose/file). */
 
-struct field;
+#include "compose/file/field.h"
+
 struct load;
 struct node;
 struct node_entry;
@@ -12,3 +13,5 @@ struct node_entry;
  * put on the project's list; keys of elsewhere get their warning, once per file. */
 void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
                      const struct node *value);
+/* The same for one value of a key that is honoured otherwise: "volumes[0].type: image". */
+void unhonoured_note_value(struct load *load, enum field_state state, const struct node *node);

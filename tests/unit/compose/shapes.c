@@ -96,7 +96,7 @@ static void walk_field(struct walk *walk, const struct field *field)
         walk->is_kept |= field->type->keep != NULL;
         walk->is_judged |= field->state != FIELD_HONOURED;
         walk->has_place = field->shape && field->shape->kept_offset > 0;
-        if (field->shape)
+        if (field->shape && field->type != &kept_ulimits) /* goes through the bound type */
             walk_shape(walk, field->shape);
     }
     buf_release(&walk->path);
