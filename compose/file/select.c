@@ -1,5 +1,6 @@
 /* Which services: profiles, then the names on the command line (compose.md 1.16). */
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,24 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/vec.h"
+
+/* ---- patterns ---------------------------------------------------------------------------------
+ */
+
+/* A name on the command line: "web", or a pattern as the shell has them ("web-*", "db?"). */
+static bool is_named(const char *pattern, const char *service)
+{
+    return strcmp(pattern, service) == 0 || fnmatch(pattern, service, 0) == 0;
+}
+
+static bool is_any_named(const struct strings *patterns, const char *service)
+{
+    for (size_t i = 0; i < patterns->n; i++) {
+        if (is_named(patterns->items[i], service))
+            return true;
+    }
+    return false;
+}
 
 /* ---- profiles ---------------------------------------------------------------------------------
  */
@@ -36,7 +55,9 @@ static struct strings active_profiles(struct load *load, const struct model *mod
     for (size_t i = 0; named->n > 0 && i < model->n_drafts; i++) {
         const struct service *service = &model->drafts[i].service;
 
-        for (size_t k = 0; strings_contain(named, service->name) && k < service->profiles.n; k++)
+        if (service->profiles.n == 0 || !is_any_named(named, service->name))
+            continue;
+        for (size_t k = 0; k < service->profiles.n; k++)
             vec_push(&profiles, service->profiles.items[k]);
     }
     result = (struct strings){.items = vec_to_arena(&profiles, load->arena), .n = profiles.n};
@@ -259,11 +280,16 @@ int project_select(struct arena *arena, const struct project *project,
         return 0;
     }
     for (size_t i = 0; i < services->n; i++) {
-        const struct service *service = project_find_service(project, services->items[i]);
+        bool is_known = false;
 
-        if (!service)
+        for (size_t k = 0; k < project->n_services; k++) {
+            if (!is_named(services->items[i], project->services[k].name))
+                continue;
+            is_known = true;
+            mark(project, k, with_dependencies, marked, stack);
+        }
+        if (!is_known)
             return fail_unknown(arena, project, services->items[i], err);
-        mark(project, (size_t)(service - project->services), with_dependencies, marked, stack);
     }
     *ret = keep_marked(arena, project, marked);
     return 0;
