@@ -154,11 +154,8 @@ struct origin_list {
     VEC(struct field_origin) items;
 };
 
-static void add_origin(struct lowering *lowering, struct origin_list *list, const char *field,
-                       const char *path)
+static void add_origin(struct origin_list *list, const char *field, struct span span)
 {
-    struct span span = project_find_span(lowering->project, path);
-
     if (span.line > 0)
         vec_push(&list->items, (struct field_origin){.field = field, .span = span});
 }
@@ -168,10 +165,8 @@ static void add_member_origins(struct lowering *lowering, struct origin_list *li
                                const struct pairs *members)
 {
     for (size_t i = 0; i < members->n; i++)
-        add_origin(lowering, list,
-                   arena_printf(lowering->arena, "%s.%s", field, members->items[i].name),
-                   arena_printf(lowering->arena, "services.%s.%s.%s", service->name, field,
-                                members->items[i].name));
+        add_origin(list, arena_printf(lowering->arena, "%s.%s", field, members->items[i].name),
+                   project_service_span(service, field, members->items[i].name));
 }
 
 static struct field_origins service_origins(struct lowering *lowering,
@@ -181,12 +176,10 @@ static struct field_origins service_origins(struct lowering *lowering,
     struct field_origins origins;
 
     for (size_t i = 0; i < sizeof(field_keys) / sizeof(*field_keys); i++)
-        add_origin(
-            lowering, &list, field_keys[i].field,
-            arena_printf(lowering->arena, "services.%s.%s", service->name, field_keys[i].key));
-    add_origin(lowering, &list, "image_id",
-               arena_printf(lowering->arena, "services.%s.%s", service->name,
-                            service->build.context ? "build" : "image"));
+        add_origin(&list, field_keys[i].field,
+                   project_service_span(service, field_keys[i].key, NULL));
+    add_origin(&list, "image_id",
+               project_service_span(service, service->build.context ? "build" : "image", NULL));
     add_member_origins(lowering, &list, service, "environment", &service->environment);
     add_member_origins(lowering, &list, service, "labels", &service->labels);
     origins.n = list.items.n;

@@ -80,50 +80,147 @@ static const struct node_entry *next_entry(const struct node *node, const char *
     return best;
 }
 
-/* Variables can come from env files, which the tree does not have. */
-static const struct span *find_variable_span(const struct project *project, const char *path)
+/* A name of which only the beginning counts. */
+struct prefix {
+    const char *text;
+    size_t len;
+};
+
+static int compare_prefix(const struct prefix *prefix, const char *name)
 {
-    const char *services = "services.";
-    const char *section = ".environment.";
+    int order = strncmp(prefix->text, name, prefix->len);
 
-    if (strncmp(path, services, strlen(services)) != 0)
-        return NULL;
-    path += strlen(services);
-    for (size_t i = 0; i < project->n_services; i++) {
-        const struct service *service = &project->services[i];
-        size_t len = strlen(service->name);
+    return order != 0 || !name[prefix->len] ? order : -1;
+}
 
-        if (strncmp(path, service->name, len) != 0 ||
-            strncmp(path + len, section, strlen(section)) != 0 || !service->environment_spans)
-            continue;
-        for (size_t k = 0; k < service->environment.n; k++) {
-            if (strcmp(service->environment.items[k].name, path + len + strlen(section)) == 0)
-                return &service->environment_spans[k];
+static int compare_service_prefix(const void *prefix, const void *item)
+{
+    return compare_prefix(prefix, ((const struct service *)item)->name);
+}
+
+static int compare_network_prefix(const void *prefix, const void *item)
+{
+    return compare_prefix(prefix, ((const struct network *)item)->key);
+}
+
+static int compare_volume_prefix(const void *prefix, const void *item)
+{
+    return compare_prefix(prefix, ((const struct volume *)item)->key);
+}
+
+/* Where a path leads in the project's tree. */
+struct place {
+    const struct node *node;
+    struct span span;
+    const char *rest; /* of the path */
+    const struct service *service;
+};
+
+/* The resource with the longest name that begins `rest`: names have dots. Those that are enabled
+ * are found without walking the tree, which is long in a large project. */
+static bool enter_resource(const struct project *project, const char *section, const char *rest,
+                           struct place *ret)
+{
+    bool is_found = false;
+
+    for (size_t len = strcspn(rest, ".["); len > 0;
+         len += rest[len] ? 1 + strcspn(rest + len + 1, ".[") : 0) {
+        struct prefix prefix = {rest, len};
+        const struct service *service = NULL;
+        const struct network *network = NULL;
+        const struct volume *volume = NULL;
+
+        if (strcmp(section, "services") == 0)
+            service = FIND(&prefix, project->services, project->n_services, compare_service_prefix);
+        else if (strcmp(section, "networks") == 0)
+            network = FIND(&prefix, project->networks, project->n_networks, compare_network_prefix);
+        else
+            volume = FIND(&prefix, project->volumes, project->n_volumes, compare_volume_prefix);
+        if (service)
+            *ret = (struct place){service->source, service->span, rest + len, service};
+        if (network)
+            *ret = (struct place){network->source, network->span, rest + len, NULL};
+        if (volume)
+            *ret = (struct place){volume->source, volume->span, rest + len, NULL};
+        is_found |= service || network || volume;
+        if (!rest[len])
+            break;
+    }
+    return is_found;
+}
+
+static struct place find_place(const struct project *project, const char *path)
+{
+    static const char *const sections[] = {"services", "networks", "volumes"};
+    struct place place = {.node = project->root, .rest = path};
+
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        size_t len = strlen(sections[i]);
+
+        if (strncmp(path, sections[i], len) == 0 && path[len] == '.' &&
+            enter_resource(project, sections[i], path + len + 1, &place)) {
+            place.rest += *place.rest == '.';
+            break;
         }
     }
-    return NULL;
+    return place;
+}
+
+static int compare_pair_name(const void *name, const void *item)
+{
+    return strcmp(name, ((const struct pair *)item)->name);
+}
+
+/* Variables can come from env files, which the tree does not have. */
+static const struct span *find_variable_span(const struct service *service, const char *name)
+{
+    const struct pairs *environment = &service->environment;
+    const struct pair *found = NULL;
+
+    if (service->environment_spans)
+        found = FIND(name, environment->items, environment->n, compare_pair_name);
+    return found ? &service->environment_spans[found - environment->items] : NULL;
+}
+
+struct span project_service_span(const struct service *service, const char *key, const char *member)
+{
+    const struct span *variable = NULL;
+    const struct node_entry *entry = node_find(service->source, key);
+    const struct node_entry *below = NULL;
+
+    if (member && strcmp(key, "environment") == 0)
+        variable = find_variable_span(service, member);
+    if (variable)
+        return *variable;
+    if (entry && member)
+        below = node_find(entry->value, member);
+    if (below)
+        return below->span;
+    return entry ? entry->span : service->span;
 }
 
 struct span project_find_span(const struct project *project, const char *path)
 {
-    const struct span *variable = find_variable_span(project, path);
-    const struct node *node = project->root;
-    struct span span = {0};
+    struct place place = find_place(project, path);
+    const char *section = "environment.";
+    const struct span *variable = NULL;
 
+    if (place.service && strncmp(place.rest, section, strlen(section)) == 0)
+        variable = find_variable_span(place.service, place.rest + strlen(section));
     if (variable)
         return *variable;
-    while (node && *path) {
+    while (place.node && *place.rest) {
         size_t len;
-        const struct node_entry *entry = next_entry(node, path, &len);
+        const struct node_entry *entry = next_entry(place.node, place.rest, &len);
 
         if (!entry)
             break;
-        span = entry->span;
-        node = entry->value;
-        path += len;
-        path += *path == '.';
+        place.span = entry->span;
+        place.node = entry->value;
+        place.rest += len;
+        place.rest += *place.rest == '.';
     }
-    return span;
+    return place.span;
 }
 
 void project_print_span(struct buf *out, const struct project *project, struct span span)

@@ -379,5 +379,9 @@ int project_select(struct arena *arena, const struct project *project,
  * in a key needs no escape. */
 struct span project_find_span(const struct project *project, const char *path);
 
+/* The same for one service: its key, or (not NULL) a member below it: "environment", "FOO". */
+struct span project_service_span(const struct service *service, const char *key,
+                                 const char *member);
+
 /* "compose.yaml:31:7" into `out`; nothing for line 0. */
 void project_print_span(struct buf *out, const struct project *project, struct span span);
