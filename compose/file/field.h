@@ -56,7 +56,8 @@ struct schema_range {
 struct schema {
     unsigned forms;           /* enum schema_form, or-ed */
     const char *const *words; /* text: one of these, NULL at the end */
-    const char *pattern;      /* text: an extended regular expression that ECMA 262 reads alike */
+    const char *pattern;      /* text: an extended regular expression that ECMA 262 reads alike;
+                               * with words: either */
     const struct schema_range *range; /* numbers */
     const struct schema *items;       /* of a list, or of a mapping's values */
 };

@@ -125,10 +125,13 @@ static const struct shape credential_shape = SHAPE_OF(credential_fields);
 static const char *const cgroup_words[] = {"host", "private", NULL};
 static const char *const isolation_words[] = {"default", "process", "hyperv", NULL};
 
-#define OTHERS     "service:.+|container:.+"
-#define PULL_DELAY "([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d|w))+"
-#define PULL_PATTERN                                                                               \
-    "^(always|never|missing|if_not_present|build|refresh|daily|weekly|every_" PULL_DELAY ")$"
+#define OTHERS_PATTERN "^(service|container):.+$"
+#define EVERY_PATTERN  "^every_([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d|w))+$"
+
+static const char *const pull_words[] = {
+    "always", "never", "missing", "if_not_present", "build", "refresh", "daily", "weekly", NULL};
+static const char *const host_words[] = {"host", NULL};
+static const char *const ipc_words[] = {"shareable", "private", "host", "none", NULL};
 
 static const struct field service_fields[] = {
     FIELD("profiles", "Start it only when one of these profiles is active.", .type = &type_profiles,
@@ -213,8 +216,7 @@ static const struct field service_fields[] = {
     FIELD("init", "Run an init as process 1 that reaps and passes on signals.",
           .type = &type_tristate, AT(init)),
     KEPT("ipc", "IPC namespace: private, shareable, host, none, service:NAME or container:NAME.",
-         .type = &kept_text, .pattern = "^(shareable|private|host|none|" OTHERS ")$",
-         .no_effect = "private"),
+         .type = &kept_text, .words = ipc_words, .pattern = OTHERS_PATTERN, .no_effect = "private"),
     ELSEWHERE("isolation", "How a Windows container is isolated.", .type = &kept_text,
               .words = isolation_words, .no_effect = "default"),
     FIELD("labels", "Labels for the container.", .type = &type_labels, .merge = MERGE_PAIRS,
@@ -243,7 +245,7 @@ static const struct field service_fields[] = {
          "How likely its processes are killed when memory runs out, -1000 to 1000.",
          .type = &kept_nonzero, .range = RANGE(-1000, 1000)),
     KEPT("pid", "Process namespace: host, service:NAME or container:NAME.",
-         .type = &kept_text_or_null, .pattern = "^(host|" OTHERS ")$"),
+         .type = &kept_text_or_null, .words = host_words, .pattern = OTHERS_PATTERN),
     FIELD("pids_limit", "Most processes it may have; -1: no limit.", .type = &type_pids,
           AT(pids_limit)),
     KEPT("platform", "Platform of the image, such as linux/amd64.", .type = &kept_text,
@@ -254,7 +256,8 @@ static const struct field service_fields[] = {
           .type = &type_bool, AT(privileged)),
     KEPT("pull_policy",
          "When to pull the image: missing, always, never, build, daily, weekly or every_DURATION.",
-         .type = &kept_pull_policy, .pattern = PULL_PATTERN, .no_effect = "missing"),
+         .type = &kept_pull_policy, .words = pull_words, .pattern = EVERY_PATTERN,
+         .no_effect = "missing"),
     KEPT("pull_refresh_after", "Pull the image again when it is older than this.",
          .type = &kept_text),
     FIELD("read_only", "The container can't write to its root file system.", .type = &type_bool,
@@ -288,7 +291,7 @@ static const struct field service_fields[] = {
     KEPT("userns_mode", "User namespace: host is the only one.", .type = &kept_text,
          .no_effect = "host"),
     KEPT("uts", "Namespace of the host name: host, service:NAME or container:NAME.",
-         .type = &kept_text, .pattern = "^(host|" OTHERS ")$"),
+         .type = &kept_text, .words = host_words, .pattern = OTHERS_PATTERN),
     FIELD("volumes", "Directories and volumes in the container: SOURCE:TARGET, or in detail.",
           .type = &type_mounts, .shape = &mounts_shape, .unique = mount_unique),
     KEPT("volumes_from", "Mount all that another service or container mounts: NAME or NAME:ro.",

@@ -99,12 +99,13 @@ extern const struct field_type kept_text; /* "" says nothing */
 extern const struct field_type kept_text_or_null;
 extern const struct field_type kept_scalar; /* a boolean, number or string; printed as text */
 extern const struct field_type kept_scalar_or_null;
+extern const struct field_type kept_option;    /* the same; null is "" */
 extern const struct field_type kept_bool;      /* printed either way */
 extern const struct field_type kept_true;      /* false says nothing */
 extern const struct field_type kept_int;       /* printed as a number */
 extern const struct field_type kept_nonzero;   /* the same; 0 says nothing */
 extern const struct field_type kept_int_text;  /* printed as text, as Compose does sizes */
-extern const struct field_type kept_number;    /* >= 0 */
+extern const struct field_type kept_number;    /* >= 0; 0 says nothing */
 extern const struct field_type kept_bytes;     /* "64m" → "67108864"; -1 if the range has it */
 extern const struct field_type kept_duration;  /* "90s" → 1m30s */
 extern const struct field_type kept_file_mode; /* → "0440" */
@@ -149,6 +150,8 @@ void wrong_type(struct load *load, const struct node *node, const char *wanted);
 const char *want_text(struct load *load, const struct node *node);
 /* An integer, given as one or as a string of digits; 0, or an error. */
 int want_int(struct load *load, const struct node *node, int64_t min, int64_t max, int64_t *ret);
+/* A finite number; the same. */
+int want_number(struct load *load, const struct node *node, int64_t min, int64_t max, double *ret);
 /* "yes" and "no" are taken with a warning. */
 int want_bool(struct load *load, const struct node *node, bool *ret);
 enum want_kind { WANT_LIST, WANT_MAP };

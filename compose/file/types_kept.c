@@ -40,16 +40,21 @@ static bool matches(const char *pattern, const char *text)
     return is_match;
 }
 
-static void report_words(struct load *load, const struct node *node, const char *const *words)
+static void report_words(struct load *load, const struct field *field, const struct node *node)
 {
+    const char *const *words = field_schema(field).words;
+    const char *pattern = field_schema(field).pattern;
+    const char *hint;
     struct buf all;
     size_t n = 0;
 
     buf_init(&all, 1000);
     for (; words[n]; n++)
         buf_printf(&all, "%s\"%s\"", n > 0 ? ", " : "", words[n]);
-    report_error(&load->report, node->span,
-                 report_did_you_mean(&load->report, node->text, words, n),
+    if (pattern)
+        buf_printf(&all, ", or match \"%s\"", pattern);
+    hint = report_did_you_mean(&load->report, node->text, words, n);
+    report_error(&load->report, node->span, hint || !pattern ? hint : field->about,
                  n == 1 ? "%s: value must be %s" : "%s: value must be one of %s",
                  report_path(&load->report), buf_text(&all));
     buf_release(&all);
@@ -64,13 +69,14 @@ bool want_schema_text(struct load *load, const struct field *field, const struct
             if (strcmp(schema.words[i], node->text) == 0)
                 return true;
         }
-        if (!schema.pattern) {
-            report_words(load, node, schema.words);
-            return false;
-        }
     }
-    if (!schema.pattern || matches(schema.pattern, node->text))
+    if ((!schema.words && !schema.pattern) ||
+        (schema.pattern && matches(schema.pattern, node->text)))
         return true;
+    if (schema.words) {
+        report_words(load, field, node);
+        return false;
+    }
     report_error(&load->report, node->span, field->about,
                  "%s: \"%s\" does not match pattern \"%s\"", report_path(&load->report), node->text,
                  schema.pattern);
@@ -99,7 +105,7 @@ static const struct node *keep_scalar(struct load *load, const struct field *fie
 
     if (is_allowed_null(field, node))
         return node;
-    if (node_is_null(node)) {
+    if (node->kind != NODE_SCALAR || node_is_null(node)) {
         wrong_type(load, node, "a boolean, number or string");
         return NULL;
     }
@@ -107,7 +113,19 @@ static const struct node *keep_scalar(struct load *load, const struct field *fie
     return text ? text_at(load, text, node->span) : NULL;
 }
 
+/* null is "", as Compose reads it. */
+static const struct node *keep_option(struct load *load, const struct field *field,
+                                      const struct node *node)
+{
+    const char *text = want_scalar_text(load, node);
+
+    (void)field;
+    return text ? text_at(load, text, node->span) : NULL;
+}
+
 const struct field_type kept_scalar = {.keep = keep_scalar, .schema = {.forms = SCHEMA_SCALAR}};
+const struct field_type kept_option = {.keep = keep_option,
+                                       .schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL}};
 const struct field_type kept_scalar_or_null = {.keep = keep_scalar,
                                                .schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL}};
 
@@ -213,15 +231,13 @@ static const struct node *keep_number(struct load *load, const struct field *fie
                                       const struct node *node)
 {
     const struct schema_range *range = field_schema(field).range;
-    double value = -1;
-    const struct node *kept = keep_through(load, &type_number, node, &value);
+    struct encoder encoder = {.arena = load->arena};
+    struct field bound = {.type = &type_number};
+    double value;
 
-    if (kept && range && (value < (double)range->min || value > (double)range->max)) {
-        report_error(&load->report, node->span, NULL, "%s must be between %lld and %lld",
-                     report_path(&load->report), (long long)range->min, (long long)range->max);
+    if (want_number(load, node, range ? range->min : 0, range ? range->max : INT32_MAX, &value) < 0)
         return NULL;
-    }
-    return kept;
+    return value != 0 ? type_number.encode(&encoder, &bound, &value) : NULL;
 }
 
 static const struct node *keep_bytes(struct load *load, const struct field *field,
@@ -370,23 +386,32 @@ static const struct node *keep_list(struct load *load, const struct field *field
     return list->n > 0 ? list : NULL;
 }
 
+static const struct node *keep_text_or_list(struct load *load, const struct field *field,
+                                            const struct node *node)
+{
+    if (node->kind == NODE_LIST)
+        return keep_list(load, field, node);
+    wrong_type(load, node, "a list or string");
+    return NULL;
+}
+
 const struct field_type kept_list = {.keep = keep_list,
                                      .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
 const struct field_type kept_text_or_list = {
     .canonical = listify,
-    .keep = keep_list,
+    .keep = keep_text_or_list,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* ---- mappings ---------------------------------------------------------------------------------
  */
 
-static const struct field scalar_value = {.type = &kept_scalar_or_null};
+static const struct field option_value = {.type = &kept_option};
 
 /* By name, as the bound ones are. */
 static const struct node *keep_map(struct load *load, const struct field *field,
                                    const struct node *node)
 {
-    const struct field *each = field->shape ? field->shape->each : &scalar_value;
+    const struct field *each = field->shape ? field->shape->each : &option_value;
     struct node_index index;
     struct node *map;
 

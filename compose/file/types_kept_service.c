@@ -19,6 +19,23 @@ static void put_part(struct load *load, struct node *map, const char *key, struc
              node_new_text(load->arena, arena_strndup(load->arena, text.data, text.len), span));
 }
 
+/* The target is the source, unless it is said. */
+static struct node *complete_device(struct load *load, const struct node *device)
+{
+    const struct node *source = node_get(device, "source");
+    struct node *map;
+
+    if (!source || !node_is_text(source) ||
+        (node_find(device, "target") && node_find(device, "permissions")))
+        return NULL;
+    map = node_copy(load->arena, device, 2);
+    if (!node_find(device, "target"))
+        node_add(map, "target", source->span, source);
+    if (!node_find(device, "permissions"))
+        put_part(load, map, "permissions", STR("rwm"), source->span);
+    return map;
+}
+
 /* "SOURCE[:TARGET[:PERMISSIONS]]" */
 static struct node *device_canonical(struct load *load, const struct field *field,
                                      const struct node *node)
@@ -30,6 +47,8 @@ static struct node *device_canonical(struct load *load, const struct field *fiel
     struct node *map;
 
     (void)field;
+    if (node->kind == NODE_MAP)
+        return complete_device(load, node);
     if (!node_is_text(node))
         return NULL;
     for (rest = str_from(node->text); is_more && n < 3; n++) {

@@ -114,16 +114,32 @@ static struct node *listify(struct load *load, const struct field *field, const 
     return list;
 }
 
+/* What the long form did not make a list of. */
+static bool want_text_or_list(struct load *load, const struct node *node)
+{
+    if (node->kind == NODE_LIST)
+        return true;
+    wrong_type(load, node, "a list or string");
+    return false;
+}
+
+static void text_or_list_decode(struct load *load, const struct field *field,
+                                const struct node *node, void *object)
+{
+    if (want_text_or_list(load, node))
+        texts_decode(load, field, node, object);
+}
+
 const struct field_type type_text_or_list = {
     .canonical = listify,
-    .decode = texts_decode,
+    .decode = text_or_list_decode,
     .encode = texts_encode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* Read into the labels; never printed. */
 const struct field_type type_label_file = {
     .canonical = listify,
-    .decode = texts_decode,
+    .decode = text_or_list_decode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
 /* "/run", "/run:size=64m,mode=755" */
@@ -142,7 +158,8 @@ static const char *read_tmpfs(struct load *load, const struct node *node)
 static void tmpfs_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
-    *SLOT(struct strings, object, field) = read_items(load, node, read_tmpfs);
+    if (want_text_or_list(load, node))
+        *SLOT(struct strings, object, field) = read_items(load, node, read_tmpfs);
 }
 
 const struct field_type type_tmpfs = {

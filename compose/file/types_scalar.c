@@ -373,8 +373,7 @@ const struct field_type type_pids = {
     .encode = pids_encode,
     .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(-1, INT64_MAX)}};
 
-static void number_decode(struct load *load, const struct field *field, const struct node *node,
-                          void *object)
+int want_number(struct load *load, const struct node *node, int64_t min, int64_t max, double *ret)
 {
     struct str text = {node->text, node->text_len};
     enum node_type type = NODE_NULL;
@@ -389,13 +388,19 @@ static void number_decode(struct load *load, const struct field *field, const st
         value = strtod(node->text, NULL);
     else {
         wrong_type(load, node, "a number");
-        return;
+        return -1;
     }
-    if (!isfinite(value) || value < 0 || value > 1e6)
-        report_error(&load->report, node->span, NULL, "%s must be between 0 and 1000000",
-                     report_path(&load->report));
-    else
-        *SLOT(double, object, field) = value;
+    if (!isfinite(value) || value < (double)min || value > (double)max)
+        return report_error(&load->report, node->span, NULL, "%s must be between %lld and %lld",
+                            report_path(&load->report), (long long)min, (long long)max);
+    *ret = value;
+    return 0;
+}
+
+static void number_decode(struct load *load, const struct field *field, const struct node *node,
+                          void *object)
+{
+    (void)want_number(load, node, 0, 1000000, SLOT(double, object, field)); /* reported */
 }
 
 static const struct node *number_encode(const struct encoder *encoder, const struct field *field,

@@ -145,7 +145,9 @@ static int compare_places(const void *a, const void *b)
         return left->file < right->file ? -1 : 1;
     if (left->line != right->line)
         return left->line < right->line ? -1 : 1;
-    return (left->column > right->column) - (left->column < right->column);
+    if (left->column != right->column)
+        return left->column < right->column ? -1 : 1;
+    return strcmp(((const struct diagnostic *)a)->message, ((const struct diagnostic *)b)->message);
 }
 
 int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
