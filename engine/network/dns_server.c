@@ -14,6 +14,8 @@
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
+#include "engine/base/listener.h"
+#include "engine/base/trace.h"
 #include "engine/network/dns_message.h"
 
 enum {
@@ -30,7 +32,8 @@ struct dns_server {
     struct event_base *base;
     struct dns_server_handler handler;
     int udp_fd, tcp_fd;
-    struct event *udp_event, *tcp_event;
+    struct event *udp_event;
+    struct listener *listener; /* TCP */
     struct list requests;
     struct list connections;
     size_t n_connections;
@@ -210,21 +213,20 @@ static void start_connection(struct dns_server *server, int fd)
         connection_free(connection);
 }
 
-static void on_accept(evutil_socket_t fd, short what, void *context)
+static void on_client(int client_fd, void *context)
 {
     struct dns_server *server = context;
 
-    (void)what;
-    for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
-        int client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (server->n_connections >= CONNECTIONS_MAX)
+        close(client_fd);
+    else
+        start_connection(server, client_fd);
+}
 
-        if (client_fd < 0)
-            return;
-        if (server->n_connections >= CONNECTIONS_MAX)
-            close(client_fd);
-        else
-            start_connection(server, client_fd);
-    }
+static void on_trouble(const struct error *why, void *context)
+{
+    (void)context;
+    trace(TRACE_DNS, "name server: %s: clients wait, continuing", why->text);
 }
 
 static void on_datagram(evutil_socket_t fd, short what, void *context)
@@ -283,6 +285,10 @@ int dns_server_new(struct event_base *base, int *udp_fd, int *tcp_fd,
                    struct error *err)
 {
     struct dns_server *server = x_alloc(sizeof(*server));
+    const struct listener_handler listener = {.accept = on_client,
+                                              .trouble = on_trouble,
+                                              .context = server,
+                                              .accepts_per_turn = ACCEPTS_PER_WAKEUP};
 
     server->base = base;
     server->handler = *handler;
@@ -290,11 +296,14 @@ int dns_server_new(struct event_base *base, int *udp_fd, int *tcp_fd,
     list_init(&server->requests);
     list_init(&server->connections);
     server->udp_event = event_new(base, *udp_fd, EV_READ | EV_PERSIST, on_datagram, server);
-    server->tcp_event = event_new(base, *tcp_fd, EV_READ | EV_PERSIST, on_accept, server);
-    if (server->udp_event == NULL || server->tcp_event == NULL ||
-        event_add(server->udp_event, NULL) < 0 || event_add(server->tcp_event, NULL) < 0) {
+    if (server->udp_event == NULL || event_add(server->udp_event, NULL) < 0) {
         dns_server_free(server);
         return error_set(err, ERROR_SYSTEM, "name server: register with the event loop");
+    }
+    if (listener_new(base, *tcp_fd, &listener, &server->listener, err) < 0 ||
+        listener_on(server->listener, err) < 0) {
+        dns_server_free(server);
+        return error_wrap(err, "name server");
     }
     server->udp_fd = fd_take(udp_fd);
     server->tcp_fd = fd_take(tcp_fd);
@@ -316,7 +325,7 @@ void dns_server_free(struct dns_server *server)
     list_for_each (item, &server->connections)
         connection_free(container_of(item, struct dns_connection, list));
     event_drop(&server->udp_event);
-    event_drop(&server->tcp_event);
+    listener_free(server->listener);
     cleanup_close_fd(&server->udp_fd);
     cleanup_close_fd(&server->tcp_fd);
     free(server);

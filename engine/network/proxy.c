@@ -23,6 +23,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/list.h"
+#include "engine/base/listener.h"
 #include "engine/base/trace.h"
 
 enum {
@@ -39,7 +40,8 @@ struct proxy {
     struct event_base *base;
     enum port_protocol protocol;
     int listen_fd;
-    struct event *event;
+    struct listener *listener; /* TCP */
+    struct event *event;       /* UDP */
     struct sockaddr_in target;
     struct list links; /* struct link */
     size_t n_links;
@@ -233,21 +235,32 @@ static void start_connection(struct proxy *proxy, int client_fd)
         link_free(link);
 }
 
-static void on_accept(evutil_socket_t fd, short what, void *context)
+static void on_client(int client_fd, void *context)
 {
     struct proxy *proxy = context;
 
-    (void)what;
-    for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
-        int client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (proxy->n_links >= CONNECTIONS_MAX || is_crowded(client_fd))
+        close(client_fd);
+    else
+        start_connection(proxy, client_fd);
+}
 
-        if (client_fd < 0)
-            return;
-        if (proxy->n_links >= CONNECTIONS_MAX || is_crowded(client_fd))
-            close(client_fd);
-        else
-            start_connection(proxy, client_fd);
-    }
+static void on_trouble(const struct error *why, void *context)
+{
+    (void)context;
+    trace(TRACE_NET, "proxy: %s: clients wait, continuing", why->text);
+}
+
+static int listen_tcp(struct proxy *proxy, int fd, struct error *err)
+{
+    const struct listener_handler handler = {.accept = on_client,
+                                             .trouble = on_trouble,
+                                             .context = proxy,
+                                             .accepts_per_turn = ACCEPTS_PER_WAKEUP};
+
+    if (listener_new(proxy->base, fd, &handler, &proxy->listener, err) < 0)
+        return -1;
+    return listener_on(proxy->listener, err);
 }
 
 /* UDP. */
@@ -322,12 +335,21 @@ static void on_datagram(evutil_socket_t fd, short what, void *context)
     }
 }
 
+static int listen_udp(struct proxy *proxy, int fd, struct error *err)
+{
+    proxy->datagram = x_alloc(DATAGRAM_BYTES);
+    proxy->event = event_new(proxy->base, fd, EV_READ | EV_PERSIST, on_datagram, proxy);
+    if (proxy->event == NULL || event_add(proxy->event, NULL) < 0)
+        return error_set(err, ERROR_SYSTEM, "register with the event loop");
+    return 0;
+}
+
 int proxy_start(struct event_base *base, enum port_protocol protocol, int *listen_fd,
                 const char *ip, uint16_t port, struct proxy **ret, struct error *err)
 {
     struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct proxy *proxy;
-    int off = 0;
+    int off = 0, result;
 
     if (inet_pton(AF_INET, ip, &target.sin_addr) != 1)
         return error_set(err, ERROR_INVALID, "\"%s\" is not an IPv4 address", ip);
@@ -344,13 +366,11 @@ int proxy_start(struct event_base *base, enum port_protocol protocol, int *liste
     proxy->target = target;
     proxy->listen_fd = -1;
     list_init(&proxy->links);
-    if (protocol == PORT_UDP)
-        proxy->datagram = x_alloc(DATAGRAM_BYTES);
-    proxy->event = event_new(base, *listen_fd, EV_READ | EV_PERSIST,
-                             protocol == PORT_TCP ? on_accept : on_datagram, proxy);
-    if (proxy->event == NULL || event_add(proxy->event, NULL) < 0) {
+    result = protocol == PORT_TCP ? listen_tcp(proxy, *listen_fd, err)
+                                  : listen_udp(proxy, *listen_fd, err);
+    if (result < 0) {
         proxy_free(proxy);
-        return error_set(err, ERROR_SYSTEM, "proxy: register with the event loop");
+        return error_wrap(err, "proxy");
     }
     proxy->listen_fd = fd_take(listen_fd);
     *ret = proxy;
@@ -363,6 +383,7 @@ void proxy_free(struct proxy *proxy)
         return;
     list_for_each (item, &proxy->links)
         link_free(container_of(item, struct link, list));
+    listener_free(proxy->listener);
     event_drop(&proxy->event);
     cleanup_close_fd(&proxy->listen_fd);
     free(proxy->datagram);
