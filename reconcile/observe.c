@@ -45,6 +45,7 @@ static int observe_containers(struct engine *engine, struct arena *arena, const 
             .health = info->health,
             .exit_code = info->exit_code,
             .is_tainted = info->tainted,
+            .was_stopped = info->stopped_by_user,
         };
     }
     return 0;

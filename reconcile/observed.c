@@ -58,6 +58,8 @@ static json_t *container_to_json(const struct observed_container *container)
     json_set_i64(item, "exit_code", container->exit_code);
     if (container->is_tainted)
         json_set_bool(item, "tainted", true);
+    if (container->was_stopped)
+        json_set_bool(item, "stopped", true);
     json_set_take(item, "spec", container_spec_to_json(&container->spec));
     return item;
 }
@@ -127,6 +129,7 @@ static int container_from_json(struct arena *arena, const json_t *item,
     ret->health = (enum health_status)health_index;
     ret->exit_code = (int)json_i64_or(item, "exit_code", -1);
     ret->is_tainted = json_bool_or(item, "tainted", false);
+    ret->was_stopped = json_bool_or(item, "stopped", false);
     ret->spec_json = spec;
     return container_spec_from_json(arena, spec, &ret->spec, err);
 }

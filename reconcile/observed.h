@@ -21,6 +21,7 @@ struct observed_container {
     enum health_status health;
     int exit_code;
     bool is_tainted;
+    bool was_stopped; /* by somebody: how it exited says nothing */
 };
 
 struct observed_network {

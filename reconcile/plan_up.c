@@ -97,9 +97,11 @@ static void decide_by_difference(struct planner *planner, struct slot *slot)
     slot->action = differences.needs_recreate ? SLOT_REPLACE : SLOT_UPDATE;
 }
 
+/* A job that was stopped is not done, however it ended. */
 static bool needs_start(const struct slot *slot)
 {
-    if (slot->have->status == CONTAINER_EXITED && slot->is_job && slot->have->exit_code == 0)
+    if (slot->have->status == CONTAINER_EXITED && slot->is_job && slot->have->exit_code == 0 &&
+        !slot->have->was_stopped)
         return false;
     return !container_is_running(slot->have) || slot->have->status == CONTAINER_STOPPING;
 }
@@ -385,6 +387,20 @@ static bool goes_down_first(const struct slot *slot)
            (slot->action == SLOT_START && slot->have->status == CONTAINER_STOPPING);
 }
 
+/* Whoever restarts with it stops before it goes, also when it does not run any more: so whoever is
+ * killed here leaves either the old dependency or dependents that are to be started. */
+static void follow_dependents(const struct planner *planner, const struct slot *slot,
+                              struct edges *after)
+{
+    for (size_t i = 0; i < planner->want->n_containers; i++) {
+        const struct slot *dependent = &planner->slots[i];
+
+        if (dependent->restarts && planner_follows(planner, dependent, slot) &&
+            slot_dependency(dependent, slot)->restart)
+            edges_add(after, dependent->stop);
+    }
+}
+
 static void add_removals(struct planner *planner)
 {
     planner_stop_slots(planner, goes_down_first);
@@ -402,6 +418,8 @@ static void add_removals(struct planner *planner)
         if (slot->action != SLOT_REPLACE)
             continue;
         edges_add(&after, slot->stop);
+        if (slot->stop == NO_NODE)
+            follow_dependents(planner, slot, &after);
         slot->remove = planner_add(planner, node, &after);
     }
     for (size_t i = 0; i < planner->have->n_containers; i++) {

@@ -112,6 +112,13 @@ static void say_exited(struct golden *golden, const char *subject)
     container->exit_code = 0;
 }
 
+/* While it was at work, and it ended as it should. */
+static void say_stopped(struct golden *golden, const char *subject)
+{
+    say_exited(golden, subject);
+    container_of_service(golden, subject)->was_stopped = true;
+}
+
 static void say_failed(struct golden *golden, const char *subject)
 {
     say_exited(golden, subject);
@@ -187,7 +194,7 @@ static const struct {
 } sentences[] = {
     {"exited", say_exited},     {"failed", say_failed},     {"tainted", say_tainted},
     {"starting", say_starting}, {"down", say_network_down}, {"new-image", say_image_new},
-    {"goal", say_goal},         {"with", say_with},
+    {"goal", say_goal},         {"with", say_with},         {"stopped", say_stopped},
 };
 
 static void read_sentence(struct golden *golden, struct str line)

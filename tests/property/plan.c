@@ -178,10 +178,17 @@ static const struct desired *random_desired(struct arena *arena, struct random *
 /* ---- the simulator
  * ------------------------------------------------------------------------------------ */
 
+/* When what happened last to the container of a service: 0 = before the machine was looked at. */
+struct moments {
+    uint64_t created, started;
+};
+
 struct machine {
     struct arena *arena;
     struct observed state;
     uint64_t seed; /* for messages */
+    uint64_t clock;
+    struct moments moments[SERVICES_MAX];
 };
 
 static void machine_init(struct machine *machine, struct arena *arena, uint64_t seed)
@@ -220,6 +227,15 @@ static bool is_running(const struct observed_container *container)
 static const char *image_id(struct machine *machine, const char *reference)
 {
     return arena_printf(machine->arena, "sha256:%s", reference);
+}
+
+static struct moments *moments_of(struct machine *machine, const char *container)
+{
+    for (size_t i = 0; i < SERVICES_MAX; i++) {
+        if (text_equal(container, arena_printf(machine->arena, "p-%s-1", service_names[i])))
+            return &machine->moments[i];
+    }
+    tap_fail(TAP_HERE, "%s?", container);
 }
 
 static void set_spec(struct machine *machine, struct observed_container *container,
@@ -266,6 +282,7 @@ static void do_create(struct machine *machine, const struct plan_node *node)
     };
     set_spec(machine, container, node->container);
     machine->state.n_containers++;
+    moments_of(machine, node->subject)->created = ++machine->clock;
 }
 
 static void check_start(struct machine *machine, const struct plan_node *node,
@@ -309,7 +326,8 @@ static void do_container(struct machine *machine, const struct plan_node *node,
     case OP_CONTAINER_STOP:
         container->status = CONTAINER_EXITED;
         container->health = HEALTH_NONE;
-        container->exit_code = 143;
+        container->exit_code = 0; /* it heard the signal */
+        container->was_stopped = true;
         break;
     case OP_CONTAINER_START:
         if (is_running(container))
@@ -317,6 +335,8 @@ static void do_container(struct machine *machine, const struct plan_node *node,
         check_start(machine, node, desired);
         container->status = CONTAINER_RUNNING;
         container->health = HEALTH_STARTING;
+        container->was_stopped = false;
+        moments_of(machine, node->subject)->started = ++machine->clock;
         break;
     case OP_CONTAINER_UPDATE:
         set_spec(machine, container, node->container);
@@ -466,16 +486,17 @@ static const char *plan_text(struct arena *arena, const struct plan *plan)
     return arena_strdup(arena, buf_text(&text));
 }
 
-/* A machine where another version of the project ran, and then things happened. */
-static void random_machine(struct machine *machine, struct arena *arena, struct random *random,
-                           uint64_t seed)
+/* A machine where another version of the project ran, and then things happened. Returns that
+ * version, NULL = nothing ran. */
+static const struct desired *random_machine(struct machine *machine, struct arena *arena,
+                                            struct random *random, uint64_t seed)
 {
     struct plan_options options = up_options();
     const struct desired *before = random_desired(arena, random);
 
     machine_init(machine, arena, seed);
     if (random_one_in(random, 4))
-        return;
+        return NULL;
     run_plan(machine, random, make_plan(machine, before, &options), before, 1000);
     for (size_t i = 0; i < machine->state.n_containers; i++) {
         struct observed_container *container = &machine->state.containers[i];
@@ -492,6 +513,7 @@ static void random_machine(struct machine *machine, struct arena *arena, struct 
         machine->state.networks[i].is_up = !random_one_in(random, 4);
     if (machine->state.n_images > 0 && random_one_in(random, 4))
         machine->state.n_images--;
+    return before;
 }
 
 /* What must be equal whichever way led there: not health, and a job may have ended or not. */
@@ -523,13 +545,13 @@ struct world {
     struct arena arena;
     struct random random;
     struct machine machine;
-    const struct desired *desired;
+    const struct desired *before, *desired;
 };
 
 static void world_init(struct world *world, uint64_t seed)
 {
     *world = (struct world){.random = {.state = seed * 7919 + 1}};
-    random_machine(&world->machine, &world->arena, &world->random, seed);
+    world->before = random_machine(&world->machine, &world->arena, &world->random, seed);
     world->desired = random_desired(&world->arena, &world->random);
 }
 
@@ -597,6 +619,68 @@ static void check_any_prefix_converges(struct world *world, uint64_t seed)
 TEST(stopping_anywhere_and_planning_again_ends_in_the_same_state)
 {
     for_each_case(check_any_prefix_converges);
+}
+
+/* Some of its containers have another host name now. */
+static const struct desired *little_changed(struct world *world, const struct desired *before)
+{
+    struct desired *desired = arena_memdup(&world->arena, before, sizeof(*before));
+    struct desired_container *containers =
+        arena_memdup(&world->arena, before->containers, before->n_containers * sizeof(*containers));
+
+    for (size_t i = 0; i < before->n_containers; i++) {
+        if (random_one_in(&world->random, 3))
+            containers[i].spec.hostname = "another";
+    }
+    desired->containers = containers;
+    return desired;
+}
+
+/* restart: true, whenever the command that replaces the dependency is killed. */
+static void check_dependents_restart(struct world *world, uint64_t seed)
+{
+    struct plan_options options = up_options();
+    struct machine *machine = &world->machine;
+    const struct desired *desired =
+        world->before ? little_changed(world, world->before) : world->desired;
+    const struct plan *plan = make_plan(machine, desired, &options);
+    size_t prefix = plan->n_nodes > 0 ? random_below(&world->random, (uint32_t)plan->n_nodes) : 0;
+    bool was_there[SERVICES_MAX] = {false}, did_run[SERVICES_MAX] = {false};
+
+    memset(machine->moments, 0, sizeof(machine->moments));
+    for (size_t i = 0; i < machine->state.n_containers; i++) {
+        const struct observed_container *have = &machine->state.containers[i];
+        ptrdiff_t service = moments_of(machine, have->name) - machine->moments;
+
+        was_there[service] = true;
+        did_run[service] = is_running(have);
+    }
+    run_plan(machine, &world->random, plan, desired, prefix);
+    run_plan(machine, &world->random, make_plan(machine, desired, &options), desired, 1000);
+    for (size_t i = 0; i < desired->n_containers; i++) {
+        const struct desired_container *want = &desired->containers[i];
+        const struct observed_container *have = find_container(machine, want->spec.name);
+        const struct moments *own = moments_of(machine, want->spec.name);
+
+        if (!have || !is_running(have) || !did_run[own - machine->moments])
+            continue;
+        for (size_t j = 0; j < want->n_dependencies; j++) {
+            const char *other =
+                arena_printf(machine->arena, "p-%s-1", want->dependencies[j].service);
+            const struct moments *its = moments_of(machine, other);
+
+            if (want->dependencies[j].restart && was_there[its - machine->moments] &&
+                own->started < its->created)
+                tap_fail(TAP_HERE, "SEED=%llu: %s was replaced, %s was not restarted\n%s",
+                         (unsigned long long)seed, other, want->spec.name,
+                         plan_text(&world->arena, plan));
+        }
+    }
+}
+
+TEST(dependents_that_restart_with_a_dependency_do_so_also_after_stopping_anywhere)
+{
+    for_each_case(check_dependents_restart);
 }
 
 static void check_equal_inputs(struct world *world, uint64_t seed)
