@@ -113,9 +113,7 @@ static struct pairs resource_labels(struct lowering *lowering, const char *kind,
  * -------------------------------------------------------------------- */
 
 /* Fields of the spec's JSON and the Compose keys that make them. */
-static const struct {
-    const char *field, *key;
-} field_keys[] = {
+static const struct field_word field_keys[] = {
     {"cap_add", "cap_add"},
     {"cap_drop", "cap_drop"},
     {"command", "command"},
@@ -125,14 +123,21 @@ static const struct {
     {"expose", "expose"},
     {"extra_hosts", "extra_hosts"},
     {"health", "healthcheck"},
+    {"health.disabled", "healthcheck.disable"},
+    {"health.interval_ns", "healthcheck.interval", UNIT_DURATION_NS},
+    {"health.start_interval_ns", "healthcheck.start_interval", UNIT_DURATION_NS},
+    {"health.start_period_ns", "healthcheck.start_period", UNIT_DURATION_NS},
+    {"health.timeout_ns", "healthcheck.timeout", UNIT_DURATION_NS},
     {"hostname", "hostname"},
     {"image", "image"},
+    {"image_id", "image"},
     {"init", "init"},
     {"labels", "labels"},
-    {"memory_bytes", "mem_limit"},
+    {"memory_bytes", "mem_limit", UNIT_BYTES},
     {"mounts", "volumes"},
     {"name", "container_name"},
-    {"nano_cpus", "cpus"},
+    {"nano_cpus", "cpus", UNIT_NANO},
+    {"network_mode", "network_mode"},
     {"networks", "networks"},
     {"pids_limit", "pids_limit"},
     {"ports", "ports"},
@@ -141,7 +146,7 @@ static const struct {
     {"restart", "restart"},
     {"restart_max_retries", "restart"},
     {"stdin_open", "stdin_open"},
-    {"stop_grace_ns", "stop_grace_period"},
+    {"stop_grace_ns", "stop_grace_period", UNIT_DURATION_NS},
     {"stop_signal", "stop_signal"},
     {"sysctls", "sysctls"},
     {"tty", "tty"},
@@ -169,17 +174,28 @@ static void add_member_origins(struct lowering *lowering, struct origin_list *li
                    project_service_span(service, field, members->items[i].name));
 }
 
+/* "healthcheck.interval" is a member of "healthcheck". */
+static struct span word_span(struct lowering *lowering, const struct service *service,
+                             const char *word)
+{
+    struct str key, member;
+
+    if (!str_cut(str_from(word), '.', &key, &member))
+        return project_service_span(service, word, NULL);
+    return project_service_span(service, arena_strndup(lowering->arena, key.data, key.len),
+                                member.data);
+}
+
 static struct field_origins service_origins(struct lowering *lowering,
                                             const struct service *service)
 {
     struct origin_list list = {.items = VEC_INIT};
     struct field_origins origins;
 
+    if (service->build.context)
+        add_origin(&list, "image_id", project_service_span(service, "build", NULL));
     for (size_t i = 0; i < sizeof(field_keys) / sizeof(*field_keys); i++)
-        add_origin(&list, field_keys[i].field,
-                   project_service_span(service, field_keys[i].key, NULL));
-    add_origin(&list, "image_id",
-               project_service_span(service, service->build.context ? "build" : "image", NULL));
+        add_origin(&list, field_keys[i].field, word_span(lowering, service, field_keys[i].word));
     add_member_origins(lowering, &list, service, "environment", &service->environment);
     add_member_origins(lowering, &list, service, "labels", &service->labels);
     origins.n = list.items.n;
@@ -670,6 +686,7 @@ int lower_project(struct arena *arena, const struct project *project, const stru
         .project = project->name,
         .files = {.items = files, .n = project->n_sources},
         .services = all_services(&lowering),
+        .words = {field_keys, sizeof(field_keys) / sizeof(*field_keys)},
         .containers = containers,
         .n_containers = project->n_services,
     };

@@ -26,6 +26,20 @@ struct field_origins {
     size_t n;
 };
 
+/* What the front end calls a field of a container's spec, and in which unit the spec counts. A row
+ * holds for the members of its field too. */
+enum field_unit { UNIT_NONE, UNIT_BYTES, UNIT_DURATION_NS, UNIT_NANO };
+
+struct field_word {
+    const char *field, *word; /* "health.interval_ns", "healthcheck.interval" */
+    enum field_unit unit;
+};
+
+struct field_words {
+    const struct field_word *items;
+    size_t n;
+};
+
 enum dependency_condition { DEPENDS_STARTED, DEPENDS_HEALTHY, DEPENDS_COMPLETED };
 extern const char *const dependency_condition_names[];
 
@@ -70,6 +84,7 @@ struct desired {
     const char *project;
     struct strings files;    /* span.file indexes this */
     struct strings services; /* every service declared, selected or not: the rest are orphans */
+    struct field_words words;
     const struct desired_image *images; /* sorted by reference */
     size_t n_images;
     const struct desired_network *networks; /* sorted by name */

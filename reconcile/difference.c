@@ -6,11 +6,9 @@
 #include <string.h>
 
 #include "engine/base/arena.h"
-#include "engine/base/buf.h"
 #include "engine/base/json.h"
 #include "engine/base/vec.h"
-
-enum { TEXT_SHOWN_MAX = 120 };
+#include "reconcile/field_text.h"
 
 /* Fields of a container spec that don't need a new container; every other one does. Names as in the
  * JSON of engine/container/spec.c. */
@@ -43,24 +41,9 @@ enum field_class field_class_of(const char *field)
     return FIELD_RECREATE;
 }
 
-/* A value as one short line: texts as they are, the rest as JSON. NULL for "not there". */
-static const char *value_text(struct arena *arena, const json_t *value)
-{
-    cleanup_buf struct buf text = BUF_INIT;
-
-    if (!value)
-        return NULL;
-    if (json_is_string(value))
-        buf_add_text(&text, json_string_value(value));
-    else
-        json_print(&text, value);
-    if (text.len > TEXT_SHOWN_MAX)
-        return arena_printf(arena, "%.*s…", TEXT_SHOWN_MAX, buf_text(&text));
-    return arena_strdup(arena, buf_text(&text));
-}
-
 struct collector {
     struct arena *arena;
+    const struct field_words *words;
     VEC(struct difference) found;
     struct differences result;
 };
@@ -78,20 +61,11 @@ static bool is_secret(const char *field)
     return false;
 }
 
-static const char *shown_text(struct arena *arena, const char *field, const json_t *value)
-{
-    return value && is_secret(field) ? "(hidden)" : value_text(arena, value);
-}
-
 static void collect(struct collector *collector, const char *field, const json_t *old_value,
                     const json_t *new_value)
 {
-    struct difference difference = {
-        .field = field,
-        .old_text = shown_text(collector->arena, field, old_value),
-        .new_text = shown_text(collector->arena, field, new_value),
-        .class = field_class_of(field),
-    };
+    struct difference difference = {.field = field, .class = field_class_of(field)};
+    struct field_texts texts;
 
     if (json_equal(old_value, new_value) || difference.class == FIELD_INERT)
         return;
@@ -99,6 +73,10 @@ static void collect(struct collector *collector, const char *field, const json_t
         collector->result.needs_recreate = true;
     else
         collector->result.needs_update = true;
+    difference.word = field_word(collector->arena, collector->words, field);
+    texts = field_texts(collector->arena, collector->words, field, old_value, new_value);
+    difference.old_text = old_value && is_secret(field) ? "(hidden)" : texts.old_text;
+    difference.new_text = new_value && is_secret(field) ? "(hidden)" : texts.new_text;
     vec_push(&collector->found, difference);
 }
 
@@ -131,9 +109,10 @@ static void collect_field(struct collector *collector, const char *key, json_t *
         collect(collector, arena_strdup(collector->arena, key), old_value, new_value);
 }
 
-struct differences spec_difference(struct arena *arena, json_t *old_spec, json_t *new_spec)
+struct differences spec_difference(struct arena *arena, const struct field_words *words,
+                                   json_t *old_spec, json_t *new_spec)
 {
-    struct collector collector = {.arena = arena, .found = VEC_INIT};
+    struct collector collector = {.arena = arena, .words = words, .found = VEC_INIT};
     const char *key;
     json_t *value;
 

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 
 struct arena;
+struct field_words;
 
 enum field_class {
     FIELD_RECREATE, /* needs a new container */
@@ -18,6 +19,7 @@ enum field_class {
 
 struct difference {
     const char *field;               /* "environment.FOO", "command", "memory_bytes" */
+    const char *word;                /* "environment.FOO", "command", "mem_limit" */
     const char *old_text, *new_text; /* NULL = unset on that side */
     enum field_class class;
 };
@@ -28,7 +30,8 @@ struct differences {
     bool needs_recreate, needs_update;
 };
 
-/* Compare canonical JSON of two specs. Pure. */
-struct differences spec_difference(struct arena *arena, json_t *old_spec, json_t *new_spec);
+/* Compare canonical JSON of two specs, and say it in these words (NULL: the specs' own). Pure. */
+struct differences spec_difference(struct arena *arena, const struct field_words *words,
+                                   json_t *old_spec, json_t *new_spec);
 
 enum field_class field_class_of(const char *field);

@@ -75,7 +75,8 @@ static bool uses_replaced_network(const struct planner *planner, const struct sl
 static void decide_by_difference(struct planner *planner, struct slot *slot)
 {
     cleanup_json json_t *wanted = container_spec_to_json(slot->spec);
-    struct differences differences = spec_difference(planner->arena, slot->have->spec_json, wanted);
+    struct differences differences =
+        spec_difference(planner->arena, &planner->want->words, slot->have->spec_json, wanted);
     struct reason *reasons;
 
     if (!differences.needs_recreate && !differences.needs_update)
@@ -86,7 +87,7 @@ static void decide_by_difference(struct planner *planner, struct slot *slot)
 
         reasons[i] = (struct reason){
             .kind = REASON_CHANGED,
-            .field = difference->field,
+            .field = difference->word,
             .old_text = difference->old_text,
             .new_text = difference->new_text,
             .span = field_origins_find(&slot->want->origins, difference->field, slot->want->span),

@@ -64,7 +64,7 @@ END
     before="$(id_of web) $(pid_of web)"
     three_services blue 48m
     run berth plan
-    matches "$output" "container update +$PROJECT-web-1 +memory_bytes 33554432 -> 50331648 +compose.yaml:7"
+    matches "$output" "container update +$PROJECT-web-1 +mem_limit 32m -> 48m +compose.yaml:7"
     up
     equal "$(id_of web) $(pid_of web)" "$before"
     equal "$(cat /sys/fs/cgroup/{,unified/,memory/}berth/"$PROJECT/$PROJECT-web-1"/{memory.max,memory.limit_in_bytes} 2>/dev/null | head -1)" 50331648
