@@ -106,7 +106,7 @@ ZYGOTE_LDFLAGS := -static -nostdlib $(if $(IS_CLANG),,-no-pie) -s -Wl,--gc-secti
 
 UNIT_SOURCES     := $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/unit/*/*/*.c))
 GOLDEN_SOURCES   := $(sort $(wildcard tests/golden/*.c))
-PROPERTY_SOURCES := $(sort $(wildcard tests/property/*.c))
+PROPERTY_SOURCES := $(filter-out %_world.c,$(sort $(wildcard tests/property/*.c)))
 FUZZ_SOURCES     := $(filter-out tests/fuzz/main.c,$(sort $(wildcard tests/fuzz/*.c)))
 UNIT_TESTS     := $(UNIT_SOURCES:%.c=$(B)/%)
 GOLDEN_TESTS   := $(GOLDEN_SOURCES:%.c=$(B)/%)
@@ -169,6 +169,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ALL_ARCHIVES)
 $(filter $(B)/tests/integration/container%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/container_world.o
 $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integration/build_network: \
     $(B)/tests/integration/build_world.o
+$(B)/tests/property/plan: $(B)/tests/property/plan_world.o
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o
 $(filter $(B)/tests/integration/image%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/image_world.o
