@@ -208,7 +208,7 @@ check-integration: all $(INTEGRATION_PROGRAMS)  ## the engine against this kerne
 check-e2e: all  ## berth as its users type it; root
 	@$(if $(E2E_TESTS),BUILD=$(B) $(PROVE_DEV) $(E2E_TESTS),echo "no end-to-end tests yet")
 
-check-crash: all  ## kill -9 of CLI, keeper and zygote at random moments (CRASH_ROUNDS=1 each; SEED= replays); root
+check-crash: all  ## kill -9 of CLI, keeper and zygote at random moments (CRASH_ROUNDS=3 each; SEED= replays); root
 	@BUILD=$(B) $(PROVE_DEV) $(CRASH_TESTS)
 
 check-vm: deps-vm all  ## on Debian's kernel 6.1 with pure cgroup v2, in an emulated machine; root

@@ -346,6 +346,7 @@ static void keeper_end(struct keeper *keeper)
         zygote_close(&keeper->zygote);
     }
     sweep_at_end(keeper);
+    reap_stop(keeper);
     resolver_free(keeper->resolver);
     log_pump_free(keeper->pump);
     if (keeper->listen_event)
@@ -511,6 +512,7 @@ static int keeper_start(struct keeper *keeper, enum start_mode mode, struct erro
         return -1;
     if (mode == START_ADOPT)
         keeper_zygote_use(keeper);
+    reap_start(keeper);
     keeper_flush(keeper);
     return start_listening(keeper, err);
 }

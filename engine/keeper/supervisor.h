@@ -136,6 +136,7 @@ struct keeper {
     char boot_id[37];
     struct event_base *base;
     struct event *listen_event;
+    struct event *child_event; /* a child has ended */
     bool is_over;
 
     struct arena arena; /* layout, argv */
@@ -284,6 +285,10 @@ void adopt_zygote_death(struct keeper *keeper);
  * kernel's memory (PIDFD_GET_INFO, Linux 6.15), else from what is left of it as a zombie. Returns 1
  * while it is not known. */
 int adopt_exit_code(int pidfd, pid_t pid, int *ret_code);
+
+/* reap.c: children that nobody else waits for. */
+void reap_start(struct keeper *keeper);
+void reap_stop(struct keeper *keeper);
 
 /* sweep.c: deleting the trees of removed containers, in a process of its own. */
 void sweep_soon(struct keeper *keeper);

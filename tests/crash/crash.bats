@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # kill -9 at any moment: the next `up` ends in the state of an undisturbed one, the next `down` leaves
-# nothing. CRASH_ROUNDS moments per test (default 1, all fifty with CRASH_ROUNDS=50); SEED replays.
+# nothing. CRASH_ROUNDS moments per test (default 3, all fifty with CRASH_ROUNDS=50); SEED replays.
 
 load ../e2e/lib
 
-ROUNDS=${CRASH_ROUNDS:-1}
+ROUNDS=${CRASH_ROUNDS:-3}
 
 setup()
 {

@@ -3,7 +3,7 @@
 
 load ../e2e/lib
 
-ROUNDS=${CRASH_ROUNDS:-1}
+ROUNDS=${CRASH_ROUNDS:-3}
 
 kill_supervisor() { pgrep -f "^berth $1 $PROJECT\$" | xargs -r kill -9; }
 is_supervised() { pgrep -f "^berth keeper $PROJECT\$" && pgrep -f "^berth zygote $PROJECT\$"; }

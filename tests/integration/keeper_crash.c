@@ -137,6 +137,21 @@ TEST(exec_and_health_checks_go_on_without_the_first_zygote)
     (void)world_wait_health(world, spec.name, HEALTH_HEALTHY);
 }
 
+/* A zombie of an exec that nobody reaps would keep the container's pid namespace from ending. */
+TEST(a_container_ends_although_an_exec_lost_its_zygote)
+{
+    struct world *world = world_open();
+    struct container_spec spec = world_spec(world, "one", NULL);
+    const char *test[] = {"CMD", "sh", "-c", "echo checking > /proc/1/fd/1; exec sleep 1000"};
+
+    spec.health = (struct health_spec){.is_set = true, .test = {test, 4}};
+    world_run(world, &spec);
+    while (world_count_lines(world, spec.name, "checking\n") == 0)
+        usleep(500);
+    kill_and_wait(world_zygote_pid(world));
+    world_do(world, WORLD_REMOVE, &spec);
+}
+
 TEST(keeper_and_zygote_killed_lose_no_line_and_no_exit_code)
 {
     struct world *world = world_open();
