@@ -52,7 +52,7 @@ int engine_networks_list(struct engine *engine, struct arena *arena, struct netw
         return -1;
     infos = arena_new_array(arena, struct network_info, records.n);
     up = arena_new_array(arena, bool, records.n);
-    if (records.n > 0 && network_check_up(&records, up, err) < 0)
+    if (records.n > 0 && network_check_up(&dirs, &records, up, err) < 0)
         return -1;
     for (size_t i = 0; i < records.n; i++) {
         const struct network_record *record = records.items[i];

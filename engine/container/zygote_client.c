@@ -162,13 +162,12 @@ int zygote_start(const struct zygote_options *options, struct zygote *ret, struc
         return -1;
     ours = pair[0];
     theirs = pair[1];
-    if (set_nonblocking(ours, err) < 0 || run_image(options, theirs, &process, err) < 0)
-        return error_wrap(err, "start zygote");
     zygote.fd = ours;
-    if (send_keeper_command(&zygote, options, err) < 0) {
-        process_release(&process);
+    /* The command waits in the socket when the zygote begins: at no moment is there one that can't
+     * replace a keeper that dies. */
+    if (set_nonblocking(ours, err) < 0 || send_keeper_command(&zygote, options, err) < 0 ||
+        run_image(options, theirs, &process, err) < 0)
         return error_wrap(err, "start zygote");
-    }
     zygote.fd = fd_take(&ours);
     zygote.pid = process.pid;
     zygote.pidfd = process.pidfd;

@@ -350,17 +350,19 @@ static void adopt_orphan(struct supervised *container, const struct container_st
         supervise_ended(container, -1);
         return;
     }
+    if (container->life.state == LIFE_ARMED) {
+        /* It waits for a byte from a zygote that is no more. Its end is not the container's: by
+         * then that may run in another process. */
+        lifecycle_adopt(&container->life, LIFE_CREATED, 0);
+        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+        close(pidfd);
+        return;
+    }
     container->pid = state->pid;
     container->pidfd = pidfd;
     container->start_ticks = state->start_ticks;
     supervise_watch_pidfd(container);
     find_pipes(container);
-    if (container->life.state == LIFE_ARMED) {
-        /* It waits for a byte from a zygote that is no more. */
-        lifecycle_adopt(&container->life, LIFE_CREATED, 0);
-        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-        return;
-    }
     adopt_running(container);
 }
 

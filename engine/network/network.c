@@ -438,10 +438,12 @@ static int remove_locked(struct arena *arena, struct removal *removal, const cha
     if (endpoint_dir_lock(dirs->run_fd, name, &endpoints, err) < 0 ||
         check_unused(arena, dirs, name, err) < 0)
         return -1;
-    /* The record goes last: a removal that was cut short is found and finished by the next. */
+    /* The endpoints' directory goes first: without it the network isn't up. The record goes last: a
+     * removal that was cut short is found and finished by the next. */
     if (lock_bridge(dirs, record->bridge, &removal->bridge_fd, err) < 0 ||
+        endpoint_dir_remove(dirs->run_fd, name, err) < 0 ||
         leave_firewall(arena, dirs, removal->dir_fd, record, err) < 0 ||
-        rtnl_open(&removal->rtnl_fd, err) < 0 || endpoint_dir_remove(dirs->run_fd, name, err) < 0)
+        rtnl_open(&removal->rtnl_fd, err) < 0)
         return -1;
     if (delete_bridge_behind(removal, record->bridge, err) < 0)
         return -1;
@@ -510,7 +512,17 @@ int network_find(struct arena *arena, const struct network_dirs *dirs, const cha
     return found;
 }
 
-int network_check_up(const struct network_records *records, bool *ret_up, struct error *err)
+/* It goes first when a network is removed: what follows may be missing, or about to go. */
+static int has_endpoint_dir(const struct network_dirs *dirs, const char *network, struct error *err)
+{
+    cleanup_endpoint_dir struct endpoint_dir dir = ENDPOINT_DIR_INIT;
+    int found = endpoint_dir_open(dirs->run_fd, network, &dir, err);
+
+    return found < 0 ? -1 : found == 0;
+}
+
+int network_check_up(const struct network_dirs *dirs, const struct network_records *records,
+                     bool *ret_up, struct error *err)
 {
     cleanup_fd int rtnl_fd = -1;
     cleanup_fd int nft_fd = -1;
@@ -526,10 +538,11 @@ int network_check_up(const struct network_records *records, bool *ret_up, struct
     for (size_t i = 0; i < records->n; i++) {
         struct rtnl_link link;
         int found = rtnl_link_find(rtnl_fd, records->items[i]->bridge, &link, err);
+        int can_attach = has_endpoint_dir(dirs, records->items[i]->spec.name, err);
 
-        if (found < 0)
+        if (found < 0 || can_attach < 0)
             return -1;
-        ret_up[i] = missing == 0 && found == 0 && link.is_up;
+        ret_up[i] = missing == 0 && found == 0 && link.is_up && can_attach == 1;
     }
     return 0;
 }

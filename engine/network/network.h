@@ -108,9 +108,11 @@ int network_list(struct arena *arena, const struct network_dirs *dirs, struct ne
 /* Reads only. ERROR_NOT_FOUND names it. */
 int network_find(struct arena *arena, const struct network_dirs *dirs, const char *name,
                  const struct network_record **ret, struct error *err);
-/* Reads only: ret_up[i] is true when the bridge of records[i] exists and is up and the firewall
- * table is there. One netlink conversation for all. */
-int network_check_up(const struct network_records *records, bool *ret_up, struct error *err);
+/* Reads only: ret_up[i] is true when the bridge of records[i] exists and is up, containers can be
+ * attached to it (no removal has begun) and the firewall table is there. One netlink conversation
+ * for all. */
+int network_check_up(const struct network_dirs *dirs, const struct network_records *records,
+                     bool *ret_up, struct error *err);
 
 /* Tear down and make the firewall table again from all records, in one atomic batch. */
 int network_rebuild_firewall(const struct network_dirs *dirs, struct error *err);

@@ -171,6 +171,36 @@ TEST(keeper_and_zygote_killed_lose_no_line_and_no_exit_code)
     check_count(world, spec.name);
 }
 
+/* The end of what was built before the kill is not the end of what is started after it. */
+TEST(one_that_was_only_built_starts_after_both_were_killed)
+{
+    enum { N = 6, ROUNDS = 6 };
+    struct world *world = world_open();
+    struct container_spec specs[N];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t keeper, zygote;
+
+        for (int i = 0; i < N; i++) {
+            specs[i] = world_spec(world, arena_printf(&world->arena, "c%d", i), NULL);
+            world_do(world, WORLD_CREATE, &specs[i]);
+        }
+        keeper = world_keeper_pid(world);
+        zygote = world_zygote_pid(world);
+        CHECK(kill(keeper, SIGSTOP) == 0);
+        kill_and_wait(zygote);
+        kill_and_wait(keeper);
+        world_reconnect(world);
+        for (int i = 0; i < N; i++)
+            world_do(world, WORLD_START, &specs[i]);
+        usleep(20000);
+        for (int i = 0; i < N; i++) {
+            CHECK_INT(world_info(world, specs[i].name).status, CONTAINER_RUNNING);
+            world_do(world, WORLD_REMOVE, &specs[i]);
+        }
+    }
+}
+
 TEST(a_killed_keeper_goes_on_restarting_stopping_and_probing)
 {
     struct world *world = world_open();

@@ -310,11 +310,32 @@ TEST(a_network_comes_back_after_a_reboot_or_a_half_made_creation)
         "done");
     CHECK_OK(network_list(&machine.arena, &machine.dirs, &records, &err), &err);
     CHECK_INT(records.n, 1);
-    CHECK_OK(network_check_up(&records, up, &err), &err);
+    CHECK_OK(network_check_up(&machine.dirs, &records, up, &err), &err);
     CHECK(!up[0]);
     const struct network_record *again = machine_make_network(&machine, "one", false);
     CHECK_TEXT(again->subnet, net->subnet);
-    CHECK_OK(network_check_up(&records, up, &err), &err);
+    CHECK_OK(network_check_up(&machine.dirs, &records, up, &err), &err);
+    CHECK(up[0]);
+}
+
+/* The CLI was killed in `down`: the directory of endpoints is the first to go. */
+TEST(a_half_removed_network_is_not_up)
+{
+    cleanup_machine struct machine machine;
+    struct error err = ERROR_INIT;
+    struct network_records records;
+    bool up[1];
+    machine_start(&machine);
+
+    (void)machine_make_network(&machine, "one", false);
+    CHECK_OK(network_list(&machine.arena, &machine.dirs, &records, &err), &err);
+    CHECK_OK(network_check_up(&machine.dirs, &records, up, &err), &err);
+    CHECK(up[0]);
+    CHECK_OK(fs_remove_tree(machine.dirs.run_fd, "networks/one", &err), &err);
+    CHECK_OK(network_check_up(&machine.dirs, &records, up, &err), &err);
+    CHECK(!up[0]);
+    (void)machine_make_network(&machine, "one", false);
+    CHECK_OK(network_check_up(&machine.dirs, &records, up, &err), &err);
     CHECK(up[0]);
 }
 
