@@ -372,8 +372,22 @@ static int take_over_stdio(struct keeper *keeper, struct error *err)
     return 0;
 }
 
+/* The kernel closes what a killed process had open one by one, and some of it takes its time: our
+ * predecessor's zygote has seen it die, but its lock may still be held. */
+static int lock_after_predecessor(int fd, struct error *err)
+{
+    enum { TRIES = 1000, PAUSE_MS = 2 };
+    int result = fs_lock(fd, FS_LOCK_TRY, err);
+
+    for (int i = 0; i < TRIES && result == 1; i++) {
+        (void)poll(NULL, 0, PAUSE_MS);
+        result = fs_lock(fd, FS_LOCK_TRY, err);
+    }
+    return result;
+}
+
 /* One keeper per project: 1 when there is another one. */
-static int take_alive_lock(struct keeper *keeper, struct error *err)
+static int take_alive_lock(struct keeper *keeper, enum start_mode mode, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT;
     int result;
@@ -382,7 +396,8 @@ static int take_alive_lock(struct keeper *keeper, struct error *err)
                               O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (keeper->alive_fd < 0)
         return error_sys(err, errno, "open \"%s\"", KEEPER_ALIVE_FILE);
-    result = fs_lock(keeper->alive_fd, FS_LOCK_TRY, err);
+    result = mode == START_ADOPT ? lock_after_predecessor(keeper->alive_fd, err)
+                                 : fs_lock(keeper->alive_fd, FS_LOCK_TRY, err);
     if (result != 0)
         return result;
     buf_printf(&text, "%d %llu\n", (int)getpid(),
@@ -512,6 +527,8 @@ static int keeper_start(struct keeper *keeper, enum start_mode mode, struct erro
         return -1;
     if (mode == START_ADOPT)
         keeper_zygote_use(keeper);
+    else
+        replace_zygote(-1, 0, keeper); /* it was killed together with our predecessor */
     reap_start(keeper);
     keeper_flush(keeper);
     return start_listening(keeper, err);
@@ -604,7 +621,7 @@ int keeper_main(int argc, char **argv, int n_words, char **words)
     if (result == 0)
         result = take_over_stdio(&keeper, &err);
     if (result == 0)
-        result = take_alive_lock(&keeper, &err);
+        result = take_alive_lock(&keeper, mode, &err);
     if (result > 0) { /* another keeper serves the project: as good */
         report(mode, NULL);
         return 0;
