@@ -10,6 +10,7 @@
 #include "compose/command/command.h"
 #include "compose/command/config_digests.h"
 #include "compose/command/verbs.h"
+#include "compose/file/explain.h"
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
@@ -23,6 +24,7 @@ struct config_options {
     bool no_interpolate, no_normalize, no_path_resolution, no_consistency, no_env_resolution;
     bool resolve_image_digests, lock_image_digests;
     const char *output;
+    const char *explain;
 };
 
 static const char *const format_choices[] = {"yaml", "json", NULL};
@@ -33,6 +35,8 @@ static const struct cli_option config_flags[] = {
     {"format", 0, CLI_CHOICE, FIELD(format), "FORMAT", "how to print", format_choices},
     {"output", 'o', CLI_TEXT, FIELD(output), "FILE", "write to a file instead of standard output"},
     {"quiet", 'q', CLI_FLAG, FIELD(quiet), NULL, "only check the files"},
+    {"explain", 0, CLI_TEXT, FIELD(explain), "PATH",
+     "tell where a value came from: services.web.environment.FOO, services.web.ports[0] …"},
     {"services", 0, CLI_FLAG, LIST(CONFIG_SERVICES), NULL, "print names of services"},
     {"volumes", 0, CLI_FLAG, LIST(CONFIG_VOLUMES), NULL, "print names of volumes"},
     {"networks", 0, CLI_FLAG, LIST(CONFIG_NETWORKS), NULL, "print names of networks"},
@@ -87,6 +91,9 @@ static int check_combination(const struct config_options *options, const struct 
                           : options->resolve_image_digests ? "resolve-image-digests"
                                                            : NULL;
 
+    if (options->explain && (list || digests))
+        return error_set(err, ERROR_USAGE, "--explain and --%s cannot be combined",
+                         list ? list->option : digests);
     if (digests && list)
         return error_set(err, ERROR_USAGE, "--%s and --%s cannot be combined", list->option,
                          digests);
@@ -114,6 +121,27 @@ static int print_list(struct cli_context *context, const struct config_list *lis
         return -1;
     return list->print(context, project, options->hash, (enum config_format)options->format, out,
                        err);
+}
+
+static int print_explanation(struct cli_context *context, const struct config_options *options,
+                             struct buf *out, struct error *err)
+{
+    const struct project *project;
+    struct explanation explanation;
+
+    if (command_load_project(context, &(const struct strings){0},
+                             load_flags(options) | PROJECT_ALL_RESOURCES | PROJECT_WITH_HISTORY,
+                             &project, err) < 0 ||
+        project_explain(&command_app(context)->arena, project, options->explain, &explanation,
+                        err) < 0)
+        return -1;
+    if (options->format == CONFIG_JSON)
+        explanation_print_json(out, project, &explanation);
+    else
+        explanation_print(out, project, &explanation,
+                          context->stdout_colour && !options->output ? DIAGNOSTICS_COLOUR
+                                                                     : DIAGNOSTICS_PLAIN);
+    return 0;
 }
 
 /* As a whole: everything a plan would need is checked, unless a flag leaves something open. */
@@ -167,11 +195,17 @@ static int config_run(struct cli_context *context, const void *void_options,
     const struct config_options *options = void_options;
     cleanup_buf struct buf out = BUF_INIT;
     const struct config_list *list;
+    int result;
 
     if (choose_list(options, &list, err) < 0 || check_combination(options, list, err) < 0)
         return -1;
-    if ((list ? print_list(context, list, options, args, &out, err)
-              : print_project(context, options, args, &out, err)) < 0)
+    if (options->explain)
+        result = print_explanation(context, options, &out, err);
+    else if (list)
+        result = print_list(context, list, options, args, &out, err);
+    else
+        result = print_project(context, options, args, &out, err);
+    if (result < 0)
         return -1;
     if (options->quiet)
         return 0;

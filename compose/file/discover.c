@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "compose/file/history.h"
 #include "compose/file/load.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -215,9 +216,13 @@ int load_env_file(struct load *load, const char *path, unsigned flags, struct sp
     grown.items = arena_new_array(load->arena, struct pair, into->n + parsed.n + 1);
     grown.n = 0;
     for (size_t i = parsed.n; i > 0; i--) {
-        if (parsed.items[i - 1].value)
-            grown.items[grown.n++] =
-                (struct pair){.name = parsed.items[i - 1].name, .value = parsed.items[i - 1].value};
+        const struct dotenv_entry *entry = &parsed.items[i - 1];
+
+        if (!entry->value)
+            continue;
+        grown.items[grown.n] = (struct pair){.name = entry->name, .value = entry->value};
+        history_add_definition(load->history, NULL, NULL, &grown.items[grown.n++],
+                               (struct span){source, entry->line, 1});
     }
     for (size_t i = 0; i < into->n; i++)
         grown.items[grown.n++] = into->items[i];
@@ -411,8 +416,8 @@ int discover_files(struct load *load, struct strings *ret_paths, struct error *e
 
     load->environment = pairs_copy(load->arena, &load->options->environment);
     pairs_sort(&load->environment);
-    load->variables =
-        (struct variables){.find = variables_find_sorted, .context = &load->environment};
+    load->variables = (struct variables){
+        .find = variables_find_sorted, .context = &load->environment, .history = load->history};
     if (!env(load, "PWD")) {
         struct pair pwd = {.name = "PWD", .value = load->options->working_dir};
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/history.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "engine/base/arena.h"
@@ -80,8 +81,13 @@ static int read_definitions(struct collector *collector, const struct env_file *
 
         if (!value)
             value = variables_find_sorted(&load->environment, str_from(entry->name));
-        if (value)
-            add(collector, entry->name, value, (struct span){source, entry->line, 1});
+        if (!value)
+            continue;
+        add(collector, entry->name, value, (struct span){source, entry->line, 1});
+        history_add_definition(load->history, collector->service->name,
+                               collector->own ? "environment" : "labels",
+                               &(struct pair){.name = entry->name, .value = value},
+                               (struct span){source, entry->line, 1});
     }
     return 0;
 }

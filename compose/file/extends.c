@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "compose/file/field.h"
+#include "compose/file/history.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -228,6 +229,7 @@ static const struct node *find_base(struct extender *extender, const struct link
                        node_get(node, "service")->span);
         return NULL;
     }
+    history_add_extends(load->history, node->span, entry);
     base = follow(extender, sheet, entry, link);
     if (base && base->kind != NODE_MAP) {
         report_error(&load->report, node_get(node, "service")->span, NULL,

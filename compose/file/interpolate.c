@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/history.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
 #include "engine/base/arena.h"
@@ -324,6 +325,8 @@ static const struct node *interpolate_scalar(struct report *report, const struct
         node_new_text(report->arena, arena_strdup(report->arena, buf_text(&text)), node->span);
     expanded->tag = node->tag;
     expanded->has_tags = node->has_tags;
+    if (variables->history) /* only trees of projects have one: their context is an environment */
+        history_add_template(variables->history, node, expanded->text, variables->context);
     buf_release(&text);
     return expanded;
 }

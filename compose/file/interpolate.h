@@ -10,6 +10,7 @@
 struct arena;
 struct buf;
 struct error;
+struct history;
 struct node;
 struct report;
 
@@ -25,6 +26,7 @@ struct variables {
     const void *context;
     void (*warn_unset)(void *warn_context, struct str name); /* may be NULL */
     void *warn_context;
+    struct history *history; /* of trees: what was expanded; may be NULL */
 };
 
 /* Sorted pairs as variables; a NULL value is unset. */

@@ -12,6 +12,7 @@
 
 #include "compose/file/as_written.h"
 #include "compose/file/field.h"
+#include "compose/file/history.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/yaml.h"
@@ -101,6 +102,7 @@ const struct node *load_documents(struct load *load, const struct yaml_documents
 
     for (size_t i = 0; i < documents->n; i++) {
         const struct node *document = documents->items[i];
+        const struct node *own;
         const struct source *source = &load->report.sources.items[document->span.file];
         size_t n_extends = load->n_extends;
         struct include_link link = outer ? *outer : (struct include_link){0};
@@ -114,8 +116,10 @@ const struct node *load_documents(struct load *load, const struct yaml_documents
         /* before anything is merged, so that one path has one spelling */
         if (outer || !(load->options->flags & PROJECT_NO_PATH_RESOLUTION))
             document = relative_resolve(load, document, load->directory);
+        own = document;
         n_errors = load->report.n_errors;
         document = include_resolve(load, document);
+        history_add_layer(load->history, own, link.at);
         /* without all that it includes, extends would only miss services */
         if (load->report.n_errors == n_errors && load->n_extends > n_extends)
             document = extends_resolve(load, document);
@@ -192,6 +196,7 @@ static struct project *assemble(struct load *load, const struct strings *paths,
     project->n_files = paths->n;
     project->root = root;
     project->flags = load->options->flags;
+    project->history = load->history;
     project->profiles = profiles;
     project->environment = load->environment;
     project->services = arena_new_array(load->arena, struct service, model->n_drafts + 1);
@@ -283,6 +288,8 @@ int project_load(struct arena *arena, const struct project_options *options,
     int result;
 
     report_init(&load.report, arena);
+    if (options->flags & PROJECT_WITH_HISTORY)
+        load.history = history_new(arena, options);
     result = load_project(&load, &documents, &project, &error);
     *ret_diagnostics = report_finish(&load.report);
     if (result < 0 && load.report.n_errors > 0) {

@@ -13,6 +13,7 @@
 
 struct arena;
 struct field;
+struct history;
 struct node;
 struct yaml_documents;
 
@@ -67,6 +68,7 @@ struct load {
     size_t n_nodes;        /* that they made, for the limit */
     VEC(struct parsed_file) parsed_files;
     const struct include_link *link; /* of the document being loaded */
+    struct history *history;         /* NULL: none is kept */
     VEC(struct unhonoured) unhonoured;
     VEC(struct warned_key) warned;
 };

@@ -8,6 +8,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/base/units.h"
 
 struct node *node_new(struct arena *arena, enum node_kind kind, struct span span, size_t capacity)
 {
@@ -77,6 +78,33 @@ const struct node *node_get(const struct node *node, const char *key)
     const struct node_entry *entry = node_find(node, key);
 
     return entry ? entry->value : NULL;
+}
+
+const struct node_entry *node_step(const struct node *node, const char *path, size_t *ret_len)
+{
+    const struct node_entry *best = NULL;
+    uint64_t index;
+
+    *ret_len = 0;
+    for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++) {
+        size_t len = strlen(node->entries[i].key);
+
+        if ((len > *ret_len || !best) && strncmp(node->entries[i].key, path, len) == 0 &&
+            (!path[len] || path[len] == '.' || path[len] == '[')) {
+            best = &node->entries[i];
+            *ret_len = len;
+        }
+    }
+    if (node->kind == NODE_LIST && path[0] == '[' && node->n > 0) {
+        size_t n_digits = strspn(path + 1, "0123456789");
+
+        if (path[n_digits + 1] == ']' &&
+            parse_u64((struct str){path + 1, n_digits}, 0, node->n - 1, &index, NULL) == 0) {
+            best = &node->entries[index];
+            *ret_len = n_digits + 2;
+        }
+    }
+    return best;
 }
 
 bool node_is_null(const struct node *node)

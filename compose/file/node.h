@@ -65,6 +65,10 @@ const struct node *node_get(const struct node *node, const char *key);
 /* The same value, wherever it was written; a mapping's order does not count. */
 bool node_equal(struct arena *arena, const struct node *a, const struct node *b);
 
+/* The entry that a path begins with: the longest key that ends where the path does, or at a dot or
+ * bracket (keys have dots), or an item's "[3]"; *ret_len is what it takes of the path. */
+const struct node_entry *node_step(const struct node *node, const char *path, size_t *ret_len);
+
 bool node_is_null(const struct node *node);
 bool node_is_text(const struct node *node);
 

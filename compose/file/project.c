@@ -7,6 +7,7 @@
 
 #include "compose/file/as_written.h"
 #include "compose/file/emit.h"
+#include "compose/file/encode.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -277,9 +278,9 @@ static const struct node *encode_volumes(const struct encoder *encoder,
     return map->n > 0 ? map : NULL;
 }
 
-static const struct node *encode_project(const struct encoder *encoder,
-                                         const struct project *project)
+const struct node *project_encode(struct arena *arena, const struct project *project, bool is_json)
 {
+    const struct encoder *encoder = &(const struct encoder){.arena = arena, .is_json = is_json};
     const struct node *root = project->root;
     struct node *map = encode_map(encoder, 4 + root->n);
 
@@ -303,17 +304,15 @@ static enum dollars dollars_of(const struct project *project)
 void project_print_yaml(struct buf *out, const struct project *project)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    struct encoder encoder = {.arena = &arena};
 
-    node_print_yaml(out, encode_project(&encoder, project), dollars_of(project));
+    node_print_yaml(out, project_encode(&arena, project, false), dollars_of(project));
 }
 
 void project_print_json(struct buf *out, const struct project *project)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    struct encoder encoder = {.arena = &arena, .is_json = true};
 
-    node_print_json(out, encode_project(&encoder, project), dollars_of(project));
+    node_print_json(out, project_encode(&arena, project, true), dollars_of(project));
 }
 
 void project_print_images(struct buf *out, const struct project *project,

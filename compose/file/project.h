@@ -20,7 +20,8 @@
 struct arena;
 struct buf;
 struct error;
-struct node; /* YAML with positions, private to compose/file */
+struct history; /* of loading, private to compose/file */
+struct node;    /* YAML with positions, private to compose/file */
 
 /* ---- the model ---------------------------------------------------------------------------- */
 
@@ -288,8 +289,9 @@ struct project {
 
     const struct source *sources; /* spans' file indexes these: Compose and env files */
     size_t n_sources;
-    const struct node *root; /* merged, canonical */
-    unsigned flags;          /* it was loaded with: printing honours them */
+    const struct node *root;       /* merged, canonical */
+    unsigned flags;                /* it was loaded with: printing honours them */
+    const struct history *history; /* NULL without PROJECT_WITH_HISTORY */
 };
 
 enum project_flags {
@@ -302,6 +304,7 @@ enum project_flags {
     PROJECT_NO_NORMALIZE = 1 << 5,       /* no default network, no final names; for printing only */
     PROJECT_NO_PATH_RESOLUTION = 1 << 6, /* relative paths stay relative; for printing only */
     PROJECT_NO_ENV_RESOLUTION = 1 << 7,  /* env files are not read; for printing only */
+    PROJECT_WITH_HISTORY = 1 << 8,       /* for project_explain (explain.h) */
 };
 
 struct project_options {

@@ -167,3 +167,33 @@ h"
     equal "$status" 1
     matches "$output" 'compose.yaml:1:18: service "web": .*127.0.0.1:1'
 }
+
+@test "--explain: where a value came from" {
+    example
+    echo 'services: {db: {environment: {A: "${DB_A}, ${FROM_DOTENV}"}}}' >over.yaml
+    echo 'FROM_DOTENV=file' >.env
+    run --separate-stderr berth -f compose.yaml -f over.yaml config --explain services.db.environment.A
+    equal "$status" 0
+    equal "$output" 'services.db.environment.A: one, file
+
+  compose.yaml:12:30  sets it; replaced below
+      environment: {B: "2", A: "${DB_A:?say which}"}
+                               ^
+        DB_A=one  from the environment
+
+  over.yaml:1:34      replaces it
+      services: {db: {environment: {A: "${DB_A}, ${FROM_DOTENV}"}}}
+                                       ^
+        DB_A=one          from the environment
+        FROM_DOTENV=file  from .env:1'
+    equal "$(berth config --explain networks.unused.name --format json | jq -r '.value, .steps[0].source')" "${PROJECT}_unused
+default"
+    run berth config --explain services.db.imag
+    equal "$status" 1
+    equal "${lines[-1]}" 'berth: services.db has no "imag": did you mean "image"?'
+    run berth config --explain services.web.image
+    equal "$status" 1
+    matches "$output" 'service "web" is not enabled: no active profile has it'
+    run berth config --explain name --services
+    equal "$status" 2
+}

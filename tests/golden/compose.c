@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compose/file/explain.h"
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -32,6 +33,7 @@ struct request {
     const char *items[6][ARGS_MAX];
     struct pair environment[ARGS_MAX];
     bool is_json;
+    struct strings explain; /* paths: explained instead of printing the project */
     const char *stdin_file;
 };
 
@@ -112,6 +114,8 @@ static void read_arg(struct request *request, struct arena *arena, struct str li
         options->working_dir = path_join(arena, options->working_dir, value);
     else if (str_is(word, "stdin"))
         request->stdin_file = value;
+    else if (str_is(word, "explain"))
+        add(&request->explain, request->items[4], value);
     else if (add_flag(options, word))
         return;
     else if (str_is(word, "json"))
@@ -155,6 +159,24 @@ static void print_project(struct buf *out, const struct project *project, bool i
         project_print_json(out, project);
     else
         project_print_yaml(out, project);
+}
+
+static void explain(struct arena *arena, const struct project *project,
+                    const struct request *request, struct buf *out)
+{
+    for (size_t i = 0; i < request->explain.n; i++) {
+        struct explanation explanation;
+        struct error err = ERROR_INIT;
+
+        buf_add_text(out, i > 0 ? "\n" : "");
+        if (project_explain(arena, project, request->explain.items[i], &explanation, &err) < 0)
+            buf_printf(out, "%s: failed (%s): %s\n", request->explain.items[i],
+                       err.code == ERROR_NOT_FOUND ? "not found" : "other", err.text);
+        else if (request->is_json)
+            explanation_print_json(out, project, &explanation);
+        else
+            explanation_print(out, project, &explanation, DIAGNOSTICS_PLAIN);
+    }
 }
 
 /* The text with the checkout's own directory written as /CASES. */
@@ -288,13 +310,18 @@ static bool run_case(const char *cases_dir, const char *name)
     bool is_same = true;
 
     read_request(&request, &arena, case_dir);
+    if (request.explain.n > 0)
+        request.options.flags |= PROJECT_WITH_HISTORY | PROJECT_ALL_RESOURCES;
     if (project_load(&arena, &request.options, &project, &diagnostics, &err) < 0)
         buf_printf(&got, "failed (%s): %s\n", err.code == ERROR_INVALID ? "invalid" : "other",
                    err.text);
     diagnostics_print(&got, &diagnostics, DIAGNOSTICS_PLAIN);
     if (project) {
         buf_add_text(&got, got.len > 0 ? "---\n" : "");
-        print_project(&got, project, request.is_json);
+        if (request.explain.n > 0)
+            explain(&arena, project, &request, &got);
+        else
+            print_project(&got, project, request.is_json);
         is_same = loads_again(&arena, &request, project, name);
     }
     if (project)
