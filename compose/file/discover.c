@@ -55,7 +55,7 @@ static int open_source(const char *path, struct stat *ret_info)
 static int read_source(struct load *load, int fd, const char *path, size_t max_bytes,
                        struct span at, struct buf *out)
 {
-    const char *shown = load_shown_path(load, path);
+    const char *shown = strcmp(path, "-") == 0 ? "standard input" : load_shown_path(load, path);
     struct error error = ERROR_INIT;
 
     buf_init(out, max_bytes);
@@ -197,6 +197,19 @@ static const char *find_in_pairs(const void *context, struct str name)
     return NULL;
 }
 
+int load_count_env_bytes(struct load *load, uint32_t source, struct span at)
+{
+    bool was_too_many = load->n_env_bytes > LOAD_ENV_MAX;
+
+    load->n_env_bytes += load->report.sources.items[source].text.len;
+    if (load->n_env_bytes <= LOAD_ENV_MAX)
+        return 0;
+    if (!was_too_many)
+        report_error(&load->report, at, "services and included files read them again and again",
+                     "more than %d MB of env files are read", LOAD_ENV_MAX >> 20);
+    return -1;
+}
+
 int load_env_file(struct load *load, const char *path, unsigned flags, struct span at,
                   struct pairs *into)
 {
@@ -210,7 +223,8 @@ int load_env_file(struct load *load, const char *path, unsigned flags, struct sp
     result = load_source(load, path, DOTENV_FILE_MAX, flags, at, &source);
     if (result != 0)
         return result;
-    if (dotenv_parse(&load->report, source, DOTENV_COMPOSE, &scope, &parsed) < 0)
+    if (load_count_env_bytes(load, source, at) < 0 ||
+        dotenv_parse(&load->report, source, DOTENV_COMPOSE, &scope, &parsed) < 0)
         return -1;
     /* later definitions first, because the first wins */
     grown.items = arena_new_array(load->arena, struct pair, into->n + parsed.n + 1);
@@ -292,14 +306,21 @@ static int add_explicit_env_files(struct load *load, bool *ret_any)
 int load_default_env_file(struct load *load, const char *directory)
 {
     const char *path = path_join(load->arena, directory, ".env");
+    struct env_memo memo = {.path = path, .before = load->environment.items};
     struct pairs pairs = {0};
     struct stat info;
 
     if (stat(path, &info) < 0 || S_ISDIR(info.st_mode))
         return 0;
+    if (text_equal(load->env_memo.path, path) && load->env_memo.before == memo.before) {
+        load->environment = load->env_memo.after;
+        return 0;
+    }
     if (load_env_file(load, path, LOAD_OPTIONAL, (struct span){0}, &pairs) < 0)
         return -1;
     load_add_environment(load, &pairs);
+    memo.after = load->environment;
+    load->env_memo = memo;
     return 0;
 }
 

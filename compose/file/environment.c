@@ -68,11 +68,8 @@ static int read_definitions(struct collector *collector, const struct env_file *
 
     if (result != 0)
         return result;
-    load->n_env_bytes += load->report.sources.items[source].text.len;
-    if (load->n_env_bytes > LOAD_ENV_MAX)
-        return report_error(&load->report, file->span, NULL,
-                            "the services read more than %d MB of env files", LOAD_ENV_MAX >> 20);
-    if (dotenv_parse(&load->report, source, file->format ? DOTENV_RAW : DOTENV_COMPOSE, &scope,
+    if (load_count_env_bytes(load, source, file->span) < 0 ||
+        dotenv_parse(&load->report, source, file->format ? DOTENV_RAW : DOTENV_COMPOSE, &scope,
                      &parsed) < 0)
         return -1;
     for (size_t i = 0; i < parsed.n; i++) {

@@ -7,7 +7,7 @@
 #include "compose/file/node.h"
 #include "engine/base/arena.h"
 
-/* Tagged items × items of the list they act on: what comparing them may cost. */
+/* Tagged items × values of the list they act on: what comparing them may cost. */
 enum { COMPARISONS_MAX = 2000000 };
 
 bool item_tags_any(const struct node *node)
@@ -160,7 +160,7 @@ static bool are_too_many(struct load *load, const struct node *base, const struc
 {
     size_t n = count_tagged(over);
 
-    if (n == 0 || base->n <= COMPARISONS_MAX / n)
+    if (n == 0 || base->weight <= COMPARISONS_MAX / n)
         return false;
     report_error(&load->report, over->span, "tag the whole list", "%s: too many tagged items",
                  report_path(&load->report));

@@ -24,7 +24,15 @@ enum {
     LOAD_FILES_MAX = 100,
     LOAD_PARSED_MAX = 1000,
     LOAD_TOTAL_MAX = 64 << 20,
-    LOAD_ENV_MAX = 64 << 20, /* what services read of env files, each time */
+    LOAD_ENV_MAX = 64 << 20, /* what is parsed of env files, each time */
+};
+
+/* What a directory's .env made of an environment: the next file of the same directory that is
+ * included sees the same. */
+struct env_memo {
+    const char *path;
+    const struct pair *before; /* load->environment's items */
+    struct pairs after;
 };
 
 /* A file that extends or include named, parsed once. */
@@ -67,6 +75,7 @@ struct load {
     size_t n_env_bytes;    /* of env files, each time they are read, for the limit */
     size_t n_nodes;        /* that they made, for the limit */
     VEC(struct parsed_file) parsed_files;
+    struct env_memo env_memo;        /* the last one */
     const struct include_link *link; /* of the document being loaded */
     struct history *history;         /* NULL: none is kept */
     VEC(struct unhonoured) unhonoured;
@@ -130,6 +139,8 @@ void load_add_environment(struct load *load, const struct pairs *more);
  * the result as in load_source. */
 int load_env_file(struct load *load, const char *path, unsigned flags, struct span at,
                   struct pairs *into);
+/* Count a source that is parsed as an env file; -1: too many, reported at `at` (once). */
+int load_count_env_bytes(struct load *load, uint32_t source, struct span at);
 /* Add the directory's .env to the environment, if it has one. */
 int load_default_env_file(struct load *load, const char *directory);
 /* Read and parse a file that `at` names; its documents are pushed. Remote ones are refused; -1:

@@ -160,12 +160,24 @@ const struct node_entry *node_index_find(const struct node_index *index, const c
     return NULL;
 }
 
+enum { SMALL_MAP = 16 };
+
 /* Two maps of as many entries. */
 static bool equal_maps(struct arena *arena, const struct node *a, const struct node *b)
 {
-    struct node_index left = node_index_make(arena, a);
-    struct node_index right = node_index_make(arena, b);
+    struct node_index left;
+    struct node_index right;
 
+    for (size_t i = 0; a->n <= SMALL_MAP && i < a->n; i++) {
+        const struct node *other = node_get(b, a->entries[i].key);
+
+        if (!other || !node_equal(arena, a->entries[i].value, other))
+            return false;
+    }
+    if (a->n <= SMALL_MAP)
+        return true;
+    left = node_index_make(arena, a);
+    right = node_index_make(arena, b);
     for (size_t i = 0; i < left.n; i++) {
         if (strcmp(left.sorted[i]->key, right.sorted[i]->key) != 0 ||
             !node_equal(arena, left.sorted[i]->value, right.sorted[i]->value))

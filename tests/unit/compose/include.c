@@ -79,3 +79,53 @@ TEST(one_large_file_included_often_is_counted_each_time)
                "include: [large.yaml, large.yaml, large.yaml, large.yaml, large.yaml]\n");
     check_refused(&arena, "make a project that is too large");
 }
+
+TEST(a_large_env_file_read_by_many_services_is_refused_once)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf env = BUF_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (int i = 0; i < 4900; i++)
+        buf_printf(&env, "V%d=%0800d\n", i, i);
+    buf_add_text(&text, "services:\n");
+    for (int i = 0; i < 3000; i++)
+        buf_printf(&text, "  s%d: {image: i, env_file: e.env}\n", i);
+    write_file(&arena, "e.env", buf_text(&env));
+    write_file(&arena, "compose.yaml", buf_text(&text));
+    check_refused(&arena, "error: more than 64 MB of env files are read");
+}
+
+TEST(files_that_are_large_together_are_refused)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf comment = BUF_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (int i = 0; i < 200000; i++)
+        buf_add_text(&comment, "# this line says nothing, and there are many of it\n");
+    buf_add_text(&text, "include:\n");
+    for (int i = 0; i < 8; i++) {
+        const char *name = arena_printf(&arena, "f%d.yaml", i);
+
+        write_file(&arena, name, buf_text(&comment));
+        buf_printf(&text, "  - path: [%s, empty.yaml]\n", name);
+    }
+    write_file(&arena, "empty.yaml", "services: {}\n");
+    write_file(&arena, "compose.yaml", buf_text(&text));
+    check_refused(&arena, "the files are larger than 64 MB together");
+}
+
+TEST(tagged_items_that_cost_too_much_to_compare_are_refused)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf text = BUF_INIT;
+
+    for (int k = 0; k < 2; k++) {
+        buf_printf(&text, "%sx-list:\n", k ? "---\n" : "");
+        for (int i = 0; i < 3000; i++)
+            buf_printf(&text, "  - %sv%d\n", k ? "!reset " : "", i);
+    }
+    write_file(&arena, "compose.yaml", buf_text(&text));
+    check_refused(&arena, "x-list: too many tagged items");
+}
