@@ -77,22 +77,43 @@ static const char *source_name(const struct load *load, uint32_t source)
 /* ---- the other file ---------------------------------------------------------------------------
  */
 
-/* Its services in long form, with absolute paths; NULL: reported. */
+/* Its documents in long form, with absolute paths, as one; NULL: reported. */
+static const struct node *join_documents(struct load *load, const char *path, struct span at,
+                                         const struct yaml_documents *documents)
+{
+    const struct node *joined = NULL;
+
+    for (size_t i = 0; i < documents->n; i++) {
+        const struct node *document = documents->items[i];
+
+        if (document->kind != NODE_MAP) {
+            report_error(&load->report, document->span, NULL,
+                         "top-level object must be a mapping, not %s", node_what(document));
+            return NULL;
+        }
+        if (load_count_nodes(load, document->weight, at) < 0)
+            return NULL;
+        document =
+            relative_resolve(load, load_document(load, document), path_dir(load->arena, path));
+        joined = joined ? merge_below(load, &file_field, joined, document) : document;
+    }
+    return joined;
+}
+
 static const struct node *read_services(struct load *load, const char *path, struct span at,
                                         const struct yaml_documents *documents, uint32_t source)
 {
-    const struct node *services;
     const struct node *document;
+    const struct node *services;
 
-    if (documents->n != 1) {
-        report_error(&load->report, at, NULL,
-                     documents->n == 0 ? "cannot extend from %s: the file is empty"
-                                       : "cannot extend from %s: files of several documents are "
-                                         "not supported here yet",
+    if (documents->n == 0) {
+        report_error(&load->report, at, NULL, "cannot extend from %s: the file is empty",
                      source_name(load, source));
         return NULL;
     }
-    document = documents->items[0];
+    document = join_documents(load, path, at, documents);
+    if (!document)
+        return NULL;
     services = node_get(document, "services");
     if (!services || services->kind != NODE_MAP) {
         report_error(&load->report, services ? services->span : at, NULL,
@@ -101,10 +122,7 @@ static const struct node *read_services(struct load *load, const char *path, str
                      source_name(load, source));
         return NULL;
     }
-    if (load_count_nodes(load, document->weight, at) < 0)
-        return NULL;
-    document = load_document(load, document);
-    return node_get(relative_resolve(load, document, path_dir(load->arena, path)), "services");
+    return services;
 }
 
 static const struct sheet *open_file(struct extender *extender, const char *directory,

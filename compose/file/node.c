@@ -356,7 +356,8 @@ enum node_type node_type_of(struct str text)
             if (is_float(text))
                 return NODE_FLOAT;
         }
-        if (str_is(skip_sign(text), ".inf"))
+        if (str_is(skip_sign(text), ".inf") || str_is(skip_sign(text), ".Inf") ||
+            str_is(skip_sign(text), ".INF"))
             return NODE_FLOAT;
     }
     if (text.len > 5 || !strchr("~nNtTfF.", first))

@@ -215,16 +215,19 @@ static enum node_type scalar_type(struct reader *reader, const yaml_event_t *eve
             !(scalar_tags[i].type == NODE_FLOAT && node_type_of(text) == NODE_INT))
             report_error(reader->report, span_at(reader, event->start_mark), NULL,
                          "\"" STR_FMT "\" is not of the type its tag says", STR_ARG(text));
-        return scalar_tags[i].type;
+        else
+            type = scalar_tags[i].type;
+        return type;
     }
     return type;
 }
 
 /* ---- merge keys ------------------------------------------------------------------------------ */
 
-static size_t merge_sources(struct reader *reader, const struct node *value,
+static size_t merge_sources(struct reader *reader, const struct node_entry *entry,
                             const struct node *const **ret)
 {
+    const struct node *value = entry->value;
     const struct node **sources = arena_new_array(reader->arena, const struct node *, value->n + 1);
     size_t n = 0;
 
@@ -235,7 +238,7 @@ static size_t merge_sources(struct reader *reader, const struct node *value,
             sources[n++] = value->entries[i].value;
     }
     if (value->kind == NODE_SCALAR || (value->kind == NODE_LIST && n != value->n))
-        report_error(reader->report, value->span, NULL,
+        report_error(reader->report, entry->span, NULL, /* the value may be an alias */
                      "map merge requires a mapping or a list of mappings as the value");
     *ret = sources;
     return n;
@@ -289,7 +292,7 @@ static struct node *apply_merges(struct reader *reader, const struct node *map)
         size_t n_sources = 0;
 
         if (map->entries[i].key == merge_key)
-            n_sources = merge_sources(reader, map->entries[i].value, &sources);
+            n_sources = merge_sources(reader, &map->entries[i], &sources);
         for (size_t k = 0; k < n_sources; k++)
             add_all(all, sources[k]);
     }
