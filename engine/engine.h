@@ -330,6 +330,9 @@ int engine_session_open(struct engine *engine, const char *project, bool start_k
                         struct engine_session **ret, struct error *err);
 void engine_session_close(struct engine_session *session);
 int engine_session_fd(const struct engine_session *session);
+/* Something can be received although the descriptor may be silent: what came while a request was
+ * sent. To be asked before polling. */
+bool engine_session_has_more(const struct engine_session *session);
 
 /* Write the record (id, name, spec) and ask the keeper to build it: armed, everything but exec
  * done. ERROR_CONFLICT at once when the name is taken by another spec or project. */

@@ -78,6 +78,11 @@ int engine_session_fd(const struct engine_session *session)
     return session->fd;
 }
 
+bool engine_session_has_more(const struct engine_session *session)
+{
+    return session->answers_at < session->answers.n || session->backlog_at < session->backlog.n;
+}
+
 /* ------------------------------------------------------------------ sending */
 
 /* Take in what the keeper says while it does not read: neither waits for the other for ever. */

@@ -309,7 +309,9 @@ static void wait_for_events(struct execution *execution)
 
     if (execution->options->on_tick)
         execution->options->on_tick(execution->options->context);
-    if (poll(polls.items, polls.n, execution->options->on_tick ? TICK_MS : -1) > 0) {
+    if (execution->session && engine_session_has_more(execution->session))
+        read_session(execution);
+    else if (poll(polls.items, polls.n, execution->options->on_tick ? TICK_MS : -1) > 0) {
         if (polls.items[n_jobs + 1].revents != 0) {
             cancel(execution);
         } else {

@@ -90,11 +90,15 @@ static int resolve_image(struct execution *execution, const struct container_spe
     return 0;
 }
 
+/* What it was before the start says nothing of after. One that runs already stays as it is, and no
+ * news of it would come: its start is repeated, because a keeper died before it could answer. */
 static void forget_state(struct execution *execution, const char *name)
 {
     for (size_t i = 0; i < execution->plan->n_nodes; i++) {
-        if (text_equal(execution->containers[i].name, name))
-            execution->containers[i].is_known = false;
+        struct container_state *state = &execution->containers[i];
+
+        if (text_equal(state->name, name) && state->status != CONTAINER_RUNNING)
+            state->is_known = false;
     }
 }
 
