@@ -231,6 +231,9 @@ int zygote_adopt(int fd, struct zygote *ret, struct error *err);
  */
 void zygote_close(struct zygote *zygote);
 
+/* Requests fail with ERROR_NOT_FOUND when the zygote is dead; one that doesn't read them for some
+ * seconds is killed first. */
+
 /* Clone; SPAWNED or FAILED follows. The descriptors of `prepared` may be closed after. */
 int zygote_spawn(struct zygote *zygote, const char *id, const struct container_prepared *prepared,
                  struct error *err);
@@ -244,6 +247,8 @@ int zygote_forget(struct zygote *zygote, const char *id, struct error *err);
 /* Tell the zygote not to start another keeper: it ends when its socket closes and leaves what runs
  * to our subreaper. */
 int zygote_retire(struct zygote *zygote, struct error *err);
+/* Ask for a sign of life: ALIVE follows, whatever its children do. Never waits. */
+int zygote_ping(struct zygote *zygote, struct error *err);
 
 enum zygote_event_kind {
     ZYGOTE_SPAWNED,   /* pid, pidfd */
@@ -254,6 +259,7 @@ enum zygote_event_kind {
     ZYGOTE_INVENTORY, /* after zygote_adopt, one per id: state, pid, pidfd, terminal_fd, kept_fds;
                        * FAILED and EXITED follow as events of their own */
     ZYGOTE_INVENTORY_END, /* no id */
+    ZYGOTE_ALIVE,         /* no id */
 };
 
 enum zygote_state {

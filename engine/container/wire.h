@@ -126,6 +126,7 @@ enum wire_request_kind {
     WIRE_GO,
     WIRE_FORGET,
     WIRE_RETIRE,
+    WIRE_PING, /* answered by WIRE_ALIVE */
 };
 
 /* Which descriptors come before those of the program, in this order. */
@@ -152,6 +153,7 @@ enum wire_report_kind {
     WIRE_EXITED,
     WIRE_INVENTORY,
     WIRE_INVENTORY_END,
+    WIRE_ALIVE, /* no id */
     WIRE_REPORT_KINDS,
 };
 

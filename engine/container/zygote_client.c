@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@
 
 enum {
     TITLE_SIZE = 256,
-    SEND_TIMEOUT_MS = 10000,
+    SEND_TIMEOUT_MS = 5000,
     REPORT_FDS_MAX = 4,
     KEEPER_COMMAND_MAX = 16 * 1024,
     SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL,
@@ -56,7 +57,8 @@ static int make_sealed(const char *name, unsigned flags, const void *data, size_
     return 0;
 }
 
-/* The zygote never waits for us, so a full socket empties: waiting for it can't hang both. */
+/* The zygote never waits for us, so a full socket empties: waiting for it can't hang both. One that
+ * lets it stay full hangs by itself. */
 static int send_message(const struct zygote *zygote, const void *data, size_t size, const int *fds,
                         size_t n_fds, struct error *err)
 {
@@ -68,7 +70,7 @@ static int send_message(const struct zygote *zygote, const void *data, size_t si
         if (errno != EAGAIN && errno != EINTR)
             break;
         if (poll(&poll_fd, 1, SEND_TIMEOUT_MS) == 0)
-            return error_set(err, ERROR_TIMEOUT, "the zygote doesn't read its requests");
+            (void)pidfd_send_signal(zygote->pidfd, SIGKILL, NULL, 0); /* dead: as well */
     }
     if (errno == EPIPE || errno == ECONNRESET)
         return error_set(err, ERROR_NOT_FOUND, "the zygote is gone");
@@ -280,6 +282,17 @@ int zygote_forget(struct zygote *zygote, const char *id, struct error *err)
     return send_plain(zygote, WIRE_FORGET, id, err);
 }
 
+int zygote_ping(struct zygote *zygote, struct error *err)
+{
+    struct wire_request request = request_of(WIRE_PING, NULL);
+
+    if (sys_send_fds(zygote->fd, &request, sizeof(request), NULL, 0) >= 0 || errno == EAGAIN)
+        return 0; /* a full socket: it does not live up to its name anyway */
+    if (errno == EPIPE || errno == ECONNRESET)
+        return error_set(err, ERROR_NOT_FOUND, "the zygote is gone");
+    return error_sys(err, errno, "send to the zygote");
+}
+
 int zygote_retire(struct zygote *zygote, struct error *err)
 {
     return send_plain(zygote, WIRE_RETIRE, NULL, err);
@@ -343,6 +356,7 @@ static int fill_event(struct zygote_event *event, struct wire_report *report, st
         [WIRE_EXITED] = ZYGOTE_EXITED,
         [WIRE_INVENTORY] = ZYGOTE_INVENTORY,
         [WIRE_INVENTORY_END] = ZYGOTE_INVENTORY_END,
+        [WIRE_ALIVE] = ZYGOTE_ALIVE,
     };
 
     if (report->kind >= WIRE_REPORT_KINDS || report->id[WIRE_ID_SIZE - 1] != '\0' ||

@@ -436,6 +436,7 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
         container->pid = event->pid;
         container->pidfd = fd_take(&event->pidfd);
         container->start_ticks = sys_process_start_ticks(event->pid);
+        patience_watch_end(container);
     }
     take_fds(container, event);
     switch (event->state) {
@@ -464,6 +465,7 @@ void adopt_inventory(struct keeper *keeper, struct zygote_event *event)
         break;
     }
     supervise_changed(container);
+    patience_ask(container);
 }
 
 /* The zygote doesn't know it: a child of a zygote before this one, or it has ended and was
@@ -513,6 +515,17 @@ static void rebuild(struct supervised *container)
     supervise_event(container, wants_run ? LIFE_START : LIFE_BUILD);
 }
 
+/* It was to end before the zygote had told of it. */
+static void never_born(struct supervised *container)
+{
+    struct keeper *keeper = container->keeper;
+    struct error err = ERROR_INIT;
+
+    if (cgroup_kill(&keeper->layout, keeper->place.project, container->name, &err) < 0)
+        keeper_log("\"%s\": %s, continuing", container->name, err.text);
+    supervise_ended(container, 128 + SIGKILL);
+}
+
 void adopt_zygote_death(struct keeper *keeper)
 {
     exec_zygote_gone(keeper);
@@ -528,7 +541,9 @@ void adopt_zygote_death(struct keeper *keeper)
             break;
         case LIFE_RUNNING:
         case LIFE_STOPPING:
-            if (container->pidfd >= 0 && !container->is_orphan)
+            if (container->pidfd < 0)
+                never_born(container);
+            else if (!container->is_orphan)
                 supervise_watch_pidfd(container);
             break;
         case LIFE_CREATED:

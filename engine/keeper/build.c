@@ -279,6 +279,7 @@ int build_container(struct supervised *container, struct error *err)
         .stdio_fds = {-1, -1, -1},
         .build = CONTAINER_BUILD_INIT,
     };
+    struct error why = ERROR_INIT;
     int result;
 
     result = keeper_zygote_need(container->keeper, err);
@@ -289,7 +290,15 @@ int build_container(struct supervised *container, struct error *err)
     if (result == 0)
         result = probe_new(container, &state.record, err);
     if (result == 0)
-        result = zygote_spawn(&container->keeper->zygote, container->id, state.prepared, err);
+        result = zygote_spawn(&container->keeper->zygote, container->id, state.prepared, &why);
+    /* It has died, or was killed because it does not read: when that is noticed the container is
+     * built again (adopt_zygote_death). Once: there may be a reason for its death. */
+    if (result < 0 && why.code == ERROR_NOT_FOUND && !container->is_blind_retry) {
+        container->is_blind_retry = true;
+        result = 0;
+    } else if (result < 0 && why.code != ERROR_NONE) {
+        *err = why;
+    }
     for (int i = 0; i < LOG_STREAMS && result == 0; i++) {
         if (state.read_fds[i] >= 0)
             supervise_watch_log(container, (enum log_stream)i, &state.read_fds[i], false);

@@ -103,8 +103,7 @@ static int try_connect(int dir_fd, int *ret_fd, struct error *err)
 
 /* ------------------------------------------------------------------ a keeper that is coming */
 
-/* The process that a file names by "PID START_TICKS"; 0 when it has ended. */
-static pid_t living_process(int dir_fd, const char *file)
+pid_t keeper_living_process(int dir_fd, const char *file)
 {
     cleanup_buf struct buf text = BUF_INIT;
     struct error ignored;
@@ -120,7 +119,7 @@ static pid_t living_process(int dir_fd, const char *file)
 
 static bool zygote_is_alive(int dir_fd)
 {
-    return living_process(dir_fd, KEEPER_ZYGOTE_FILE) > 0;
+    return keeper_living_process(dir_fd, KEEPER_ZYGOTE_FILE) > 0;
 }
 
 bool keeper_is_alive(int run_fd, const char *project)
@@ -130,7 +129,7 @@ bool keeper_is_alive(int run_fd, const char *project)
                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     return dir_fd >= 0 &&
-           (living_process(dir_fd, KEEPER_ALIVE_FILE) > 0 || zygote_is_alive(dir_fd));
+           (keeper_living_process(dir_fd, KEEPER_ALIVE_FILE) > 0 || zygote_is_alive(dir_fd));
 }
 
 int keeper_forget(int run_fd, const char *project, struct error *err)
@@ -171,7 +170,7 @@ static int wait_for_restart(int dir_fd, int *ret_fd, struct error *err)
 {
     enum { WATCH_SOCKET, WATCH_ZYGOTE, WATCHES };
     int64_t deadline_ns = clock_monotonic_ns() + RESTART_WAIT_MS * NS_PER_MS;
-    pid_t zygote = living_process(dir_fd, KEEPER_ZYGOTE_FILE);
+    pid_t zygote = keeper_living_process(dir_fd, KEEPER_ZYGOTE_FILE);
     cleanup_fd int zygote_fd = zygote > 0 ? pidfd_open(zygote, 0) : -1;
     cleanup_fd int watch_fd = -1;
     char events[1024];

@@ -55,6 +55,7 @@ int exec_start(const struct exec_options *options, struct exec **ret, struct err
         return -1;
     }
     list_append(&keeper->execs, &exec->link);
+    patience_start(keeper);
     if (ret)
         *ret = exec;
     return 0;
@@ -174,6 +175,7 @@ bool exec_handle_event(struct keeper *keeper, struct zygote_event *event)
         break;
     case ZYGOTE_INVENTORY:
     case ZYGOTE_INVENTORY_END:
+    case ZYGOTE_ALIVE:
         break;
     }
     return true;

@@ -2,6 +2,8 @@
 
 /* Names in run/projects/PROJECT that keeper and clients share. */
 
+#include <sys/types.h>
+
 #include "engine/base/fs.h"
 
 struct error;
@@ -15,6 +17,9 @@ struct sockaddr_un;
 /* The address of a socket in a directory, by descriptor: the path may be longer than an address
  * takes. */
 void keeper_address(int dir_fd, const char *name, struct sockaddr_un *ret);
+
+/* The process that one of these names by "PID START_TICKS"; 0 when it has ended. */
+pid_t keeper_living_process(int dir_fd, const char *file);
 
 /* 0; 1 when it is held (FS_LOCK_TRY). Closing *ret_fd unlocks. */
 int keeper_lock(int dir_fd, enum fs_lock how, int *ret_fd, struct error *err);

@@ -23,8 +23,10 @@
 #include "engine/base/clock.h"
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
+#include "engine/base/str.h"
 #include "engine/base/sys.h"
 #include "engine/base/trace.h"
+#include "engine/base/units.h"
 #include "engine/keeper/files.h"
 #include "engine/keeper/supervisor.h"
 
@@ -32,6 +34,7 @@ enum {
     INHERITED_FD = 3,
     LISTEN_BACKLOG = 64,
     MALLOC_TOP_PAD = 16 << 10,
+    PATIENCE_MS = 10000,
     FEATURES_MAX = 64 << 10,
     KEEPER_LOG_MAX_BYTES = 1 << 20
 };
@@ -114,7 +117,7 @@ static void replace_zygote(evutil_socket_t fd, short what, void *context)
         keeper_log("%s, continuing", err.text);
 }
 
-static void zygote_lost(struct keeper *keeper)
+void keeper_zygote_lost(struct keeper *keeper)
 {
     keeper_log("the zygote of \"%s\" has died: its containers are ours now", keeper->place.project);
     event_free(keeper->zygote_event);
@@ -122,6 +125,7 @@ static void zygote_lost(struct keeper *keeper)
     keeper->zygote_event = keeper->zygote_death_event = NULL;
     zygote_close(&keeper->zygote);
     keeper->has_zygote = false;
+    patience_stop(keeper);
     (void)unlinkat(keeper->project_run_fd, KEEPER_ZYGOTE_FILE, 0);
     if (keeper->is_adopting)
         adopt_inventory_end(keeper);
@@ -145,7 +149,7 @@ static void zygote_readable(evutil_socket_t fd, short what, void *context)
         if (result < 0) {
             if (err.code != ERROR_NOT_FOUND)
                 keeper_log("zygote: %s", err.text);
-            zygote_lost(keeper);
+            keeper_zygote_lost(keeper);
             return;
         }
         supervise_zygote_event(keeper, &event);
@@ -159,7 +163,7 @@ static void zygote_died(evutil_socket_t fd, short what, void *context)
 
     zygote_readable(fd, what, context);
     if (keeper->has_zygote)
-        zygote_lost(keeper);
+        keeper_zygote_lost(keeper);
 }
 
 /* So that a client that finds no keeper knows that one is coming. */
@@ -185,6 +189,8 @@ void keeper_zygote_use(struct keeper *keeper)
     event_add(keeper->zygote_event, NULL);
     event_add(keeper->zygote_death_event, NULL);
     write_zygote_file(keeper);
+    if (keeper->is_adopting)
+        patience_start(keeper);
 }
 
 int keeper_zygote_need(struct keeper *keeper, struct error *err)
@@ -345,6 +351,7 @@ static void keeper_end(struct keeper *keeper)
         event_free(keeper->zygote_death_event);
         zygote_close(&keeper->zygote);
     }
+    patience_stop(keeper);
     sweep_at_end(keeper);
     reap_stop(keeper);
     resolver_free(keeper->resolver);
@@ -522,6 +529,8 @@ static int keeper_start(struct keeper *keeper, enum start_mode mode, struct erro
         keeper->is_adopting = true;
         if (zygote_adopt(INHERITED_FD, &keeper->zygote, err) < 0)
             return -1;
+    } else {
+        patience_end_predecessor(keeper);
     }
     if (adopt_records(keeper, err) < 0)
         return -1;
@@ -598,21 +607,43 @@ static void keeper_loop(struct keeper *keeper)
     }
 }
 
+static int parse_words(int n_words, char **words, enum start_mode *ret_mode,
+                       uint64_t *ret_patience_ms)
+{
+    enum { MODE_WORD = 3, PATIENCE_WORD, WORDS };
+    struct error ignored;
+
+    *ret_patience_ms = PATIENCE_MS;
+    if (n_words <= MODE_WORD || n_words > WORDS)
+        return -1;
+    if (strcmp(words[MODE_WORD], "--ready") == 0)
+        *ret_mode = START_READY;
+    else if (strcmp(words[MODE_WORD], "--adopt") == 0)
+        *ret_mode = START_ADOPT;
+    else
+        return -1;
+    return n_words == WORDS
+               ? parse_u64(str_from(words[PATIENCE_WORD]), 1, INT32_MAX, ret_patience_ms, &ignored)
+               : 0;
+}
+
 int keeper_main(int argc, char **argv, int n_words, char **words)
 {
     struct keeper keeper;
     struct error err = ERROR_INIT;
-    enum start_mode mode;
+    enum start_mode mode = START_READY;
+    uint64_t patience_ms;
     int result;
 
     if (n_words == 2 && strcmp(words[0], "--sweep") == 0)
         return sweep_main(argc, argv, words[1]);
-    if (n_words != 4 || (strcmp(words[3], "--ready") != 0 && strcmp(words[3], "--adopt") != 0)) {
-        keeper_log("usage: berth internal keeper PROJECT STATE_ROOT RUN_ROOT --ready|--adopt");
+    if (parse_words(n_words, words, &mode, &patience_ms) < 0) {
+        keeper_log("usage: berth internal keeper PROJECT STATE_ROOT RUN_ROOT --ready|--adopt "
+                   "[PATIENCE_MS]");
         return 2;
     }
-    mode = strcmp(words[3], "--adopt") == 0 ? START_ADOPT : START_READY;
     keeper_init(&keeper, words);
+    keeper.patience_ms = (int64_t)patience_ms;
     sys_set_process_title(argc, argv,
                           arena_printf(&keeper.arena, "berth keeper %s", keeper.place.project));
     (void)fcntl(INHERITED_FD, F_SETFD, FD_CLOEXEC);

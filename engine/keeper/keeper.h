@@ -27,7 +27,7 @@ bool keeper_is_alive(int run_fd, const char *project);
 /* Remove run/projects/PROJECT, unless a keeper is in it: it has the locks. */
 int keeper_forget(int run_fd, const char *project, struct error *err);
 
-/* `berth internal keeper PROJECT STATE_ROOT RUN_ROOT [--ready | --adopt]`; the descriptor of either
- * option is 3. argv begins with the program's name; `words` are the arguments behind "keeper".
- * Returns an exit code. */
+/* `berth internal keeper PROJECT STATE_ROOT RUN_ROOT --ready|--adopt [PATIENCE_MS]`; the descriptor
+ * of either option is 3. PATIENCE_MS: how long a zygote may take to answer. argv begins with the
+ * program's name; `words` are the arguments behind "keeper". Returns an exit code. */
 int keeper_main(int argc, char **argv, int n_words, char **words);

@@ -65,7 +65,7 @@ void supervise_forget_process(struct supervised *container)
     container->pidfd = -1;
     container->pid = 0;
     container->start_ticks = 0;
-    container->is_orphan = false;
+    container->is_orphan = container->has_ended = false;
 }
 
 void supervised_free(struct supervised *container)
@@ -407,6 +407,7 @@ void supervise(struct supervised *container, const struct life_input *input)
     }
     if (container->life.state == LIFE_EXITED && before != LIFE_EXITED)
         attach_release(container);
+    patience_ask(container);
 }
 
 void supervise_event(struct supervised *container, enum life_event event)
@@ -440,6 +441,8 @@ static void on_spawned(struct supervised *container, struct zygote_event *event)
     container->pid = event->pid;
     container->pidfd = fd_take(&event->pidfd);
     container->start_ticks = sys_process_start_ticks(event->pid);
+    container->is_blind_retry = false;
+    patience_watch_end(container);
     /* It was to die before it was born. */
     if (container->life.state == LIFE_STOPPING)
         kill_all(container);
@@ -473,6 +476,10 @@ void supervise_zygote_event(struct keeper *keeper, struct zygote_event *event)
 
     if (event->kind == ZYGOTE_INVENTORY_END) {
         adopt_inventory_end(keeper);
+        return;
+    }
+    if (event->kind == ZYGOTE_ALIVE) {
+        patience_rewarded(keeper);
         return;
     }
     if (exec_handle_event(keeper, event))
@@ -512,6 +519,7 @@ void supervise_zygote_event(struct keeper *keeper, struct zygote_event *event)
         adopt_inventory(keeper, event);
         break;
     case ZYGOTE_INVENTORY_END:
+    case ZYGOTE_ALIVE:
         break;
     }
 }

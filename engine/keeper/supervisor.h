@@ -6,6 +6,7 @@
  *   control.c    clients, their requests     build.c      record → network, mounts, zygote
  *   probe.c      health checks               attach.c     networks, names, ports of a container
  *   exec.c       exec requests               adopt.c      what a dead keeper or zygote left
+ *   patience.c   a zygote that hangs
  *
  * One thread, one loop. Nothing is written or told in the middle of a turn: changes mark a
  * container dirty, and at the end of the turn its state is written once, then clients are answered,
@@ -95,9 +96,11 @@ struct supervised {
     int pidfd;
     uint64_t start_ticks;
     bool is_orphan;            /* not a child of our zygote: watched through pidfd_event */
-    struct event *pidfd_event; /* its end, then a clock until its exit code is known */
-    int n_exit_polls;          /* orphan: how often its exit code was asked for in vain */
-    bool has_to_forget;        /* the zygote still holds its end, which is not on disk yet */
+    struct event *pidfd_event; /* its end; an orphan's: then a clock until its code is known */
+    bool has_ended;            /* says its pidfd; the zygote has not told yet */
+    bool is_blind_retry; /* built again because the zygote could not be told; not spawned yet */
+    int n_exit_polls;    /* orphan: how often its exit code was asked for in vain */
+    bool has_to_forget;  /* the zygote still holds its end, which is not on disk yet */
 
     bool has_old_cgroup;  /* there may be one of an earlier run */
     struct cgroup cgroup; /* of the run: execs go there too; empty when nothing is open */
@@ -145,6 +148,9 @@ struct keeper {
     bool has_zygote;
     int64_t zygote_replaced_ns; /* monotonic: when the last one that died was replaced */
     struct event *zygote_event, *zygote_death_event;
+    struct event *patience_timer; /* while somebody waits for what the zygote will tell */
+    int64_t patience_ms;          /* how long it may take to answer */
+    bool is_asked_for_life, is_zygote_killed;
     struct strings masked_paths, read_only_paths; /* read with the first container */
     int device_filter_fd;                         /* -1 = none, or not loaded */
     const char *const *restart_argv;              /* for the zygote: how to start our successor */
@@ -170,10 +176,19 @@ struct keeper {
 /* keeper.c */
 int keeper_zygote_need(struct keeper *keeper, struct error *err);
 void keeper_zygote_use(struct keeper *keeper); /* watch keeper->zygote */
+void keeper_zygote_lost(struct keeper *keeper);
 struct supervised *keeper_find(struct keeper *keeper, const char *name);
 struct supervised *keeper_find_id(struct keeper *keeper, const char *id);
 void keeper_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct network_dirs keeper_network_dirs(const struct keeper *keeper);
+
+/* patience.c: a zygote that doesn't answer is killed. */
+void patience_start(struct keeper *keeper);            /* somebody waits now */
+void patience_ask(struct supervised *container);       /* does its state? */
+void patience_rewarded(struct keeper *keeper);         /* the zygote has answered */
+void patience_stop(struct keeper *keeper);             /* there is no zygote */
+void patience_watch_end(struct supervised *container); /* pid and pidfd of the zygote's child */
+void patience_end_predecessor(struct keeper *keeper);
 
 /* supervise.c */
 struct supervised *supervised_new(struct keeper *keeper, const struct container_record *record);

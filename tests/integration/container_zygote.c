@@ -334,7 +334,7 @@ TEST(ids_are_unique)
 static void print_event(FILE *out, const struct zygote_event *event)
 {
     static const char *const names[] = {"spawned", "armed",     "started", "failed",
-                                        "exited",  "inventory", "end"};
+                                        "exited",  "inventory", "end",     "alive"};
 
     (void)fprintf(out, "%s %s", names[event->kind], event->id);
     if (event->kind == ZYGOTE_INVENTORY)

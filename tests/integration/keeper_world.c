@@ -22,6 +22,7 @@
 #include "engine/base/json.h"
 #include "engine/base/process.h"
 #include "engine/image/image.h"
+#include "engine/keeper/keeper.h"
 #include "tests/tap.h"
 
 enum { WAIT_MS = 10000 };
@@ -31,10 +32,36 @@ static const char image_layer[] =
 static struct world *open_world;
 static pid_t test_pid;
 
+/* What the test has said about keepers beside its state: their patience with zygotes. */
+static const char *patience_of(const char *state_root, char text[static 20])
+{
+    char path[300];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/../patience", state_root);
+    file = fopen(path, "re");
+    if (!file)
+        return NULL;
+    if (!fgets(text, 20, file))
+        text[0] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
 /* The engine starts keepers from /proc/self/exe: that is this program. */
 __attribute__((constructor)) static void be_a_keeper(int argc, char **argv)
 {
-    int code = engine_internal_main(argc, argv);
+    enum { WORDS_AT = 3, WORDS = 4 };
+    char *words[WORDS + 1], text[20];
+    int code;
+
+    if (argc == WORDS_AT + WORDS && strcmp(argv[2], "keeper") == 0 &&
+        patience_of(argv[WORDS_AT + 1], text)) {
+        memcpy(words, argv + WORDS_AT, WORDS * sizeof(*words));
+        words[WORDS] = text;
+        _exit(keeper_main(argc, argv, WORDS + 1, words));
+    }
+    code = engine_internal_main(argc, argv);
 
     if (code >= 0)
         _exit(code);
@@ -124,6 +151,27 @@ static pid_t pid_in_title(const char *title)
     if (dir)
         (void)closedir(dir);
     return found;
+}
+
+void world_set_patience(int64_t ms)
+{
+    char path[300];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/patience", tap_temp_dir());
+    file = fopen(path, "we");
+    CHECK(file && fprintf(file, "%lld", (long long)ms) > 0 && fclose(file) == 0);
+}
+
+const char *world_keeper_log(struct world *world)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+    const char *path =
+        arena_printf(&world->arena, "%s/projects/%s/keeper.log", world->run_root, world->project);
+    struct error err = ERROR_INIT;
+
+    CHECK_OK(fs_read_file(AT_FDCWD, path, 1 << 20, &text, &err), &err);
+    return arena_strdup(&world->arena, buf_text(&text));
 }
 
 pid_t world_keeper_pid(struct world *world)
@@ -291,6 +339,20 @@ int world_answer(struct world *world, uint32_t tag, struct error *err)
             return 0;
         *err = *event.error;
         return -1;
+    }
+}
+
+void world_answers(struct world *world, uint32_t first, uint32_t n)
+{
+    for (uint32_t left = n; left > 0;) {
+        struct session_event event;
+
+        receive(world, &event);
+        if (event.kind == SESSION_STATE || event.tag < first || event.tag >= first + n)
+            continue;
+        if (event.kind != SESSION_DONE)
+            tap_fail(TAP_HERE, "%s", event.error->text);
+        left--;
     }
 }
 

@@ -23,6 +23,8 @@ struct world {
 
 /* SKIPs without root or busybox. One per test; it goes when the test ends. */
 struct world *world_open(void);
+/* Before that: how long keepers let their zygote be silent (10 s if nobody says). */
+void world_set_patience(int64_t ms);
 
 /* A container of the image. `line` is for sh -c; NULL = the image's command (sleep for ever). */
 struct container_spec world_spec(struct world *world, const char *name, const char *line);
@@ -36,6 +38,8 @@ void world_run(struct world *world, const struct container_spec *spec); /* creat
 
 /* Waits for an answer of that tag: 0 or -1 with its error. */
 int world_answer(struct world *world, uint32_t tag, struct error *err);
+/* The answers of `n` requests from that tag on, in any order; none may fail. */
+void world_answers(struct world *world, uint32_t first, uint32_t n);
 
 /* Wait until the watch tells this. Fails the test after ten seconds. */
 struct session_event world_wait_status(struct world *world, const char *name,
@@ -48,6 +52,8 @@ struct container_info world_info(struct world *world, const char *name);
 const char *world_log(struct world *world, const char *name);
 /* The same, and how many there are. */
 size_t world_count_lines(struct world *world, const char *name, const char *text);
+
+const char *world_keeper_log(struct world *world);
 
 pid_t world_keeper_pid(struct world *world);
 pid_t world_zygote_pid(struct world *world);

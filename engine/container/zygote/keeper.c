@@ -156,6 +156,7 @@ bool zygote_restart_keeper(struct zygote_state_table *zygote)
     if (start_keeper(zygote) < 0)
         return false;
     zygote->is_inventory_pending = true;
+    zygote->is_alive_pending = false; /* the last one asked */
     for (uint32_t i = 0; i < zygote->n_slots; i++) {
         struct slot *slot = &zygote->slots[i];
 

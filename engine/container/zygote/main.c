@@ -68,6 +68,9 @@ static void handle(struct zygote_state_table *zygote, struct request *request)
     case WIRE_RETIRE:
         zygote->is_retired = true;
         break;
+    case WIRE_PING:
+        zygote->is_alive_pending = true;
+        break;
     }
 }
 

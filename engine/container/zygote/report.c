@@ -113,22 +113,37 @@ static bool send_slot(const struct zygote_state_table *zygote, struct slot *slot
     return true;
 }
 
+static bool send_plain(const struct zygote_state_table *zygote, enum wire_report_kind kind)
+{
+    struct wire_report report = {.kind = kind};
+
+    return send_with_fds(zygote->keeper_fd, &report, NULL, 0) == 0;
+}
+
+static bool send_slots(struct zygote_state_table *zygote)
+{
+    for (uint32_t i = 0; i < zygote->n_slots; i++) {
+        if (zygote->slots[i].is_used && !send_slot(zygote, &zygote->slots[i]))
+            return false;
+    }
+    return true;
+}
+
 void zygote_send_pending(struct zygote_state_table *zygote)
 {
-    struct wire_report end = {.kind = WIRE_INVENTORY_END};
-    bool is_done = zygote->keeper_fd >= 0;
+    bool is_done;
 
-    if (!is_done)
+    if (zygote->keeper_fd < 0)
         return;
-    for (uint32_t i = 0; i < zygote->n_slots && is_done; i++)
-        is_done = !zygote->slots[i].is_used || send_slot(zygote, &zygote->slots[i]);
+    is_done = send_slots(zygote);
     if (is_done && zygote->is_inventory_pending) {
-        is_done = send_with_fds(zygote->keeper_fd, &end, NULL, 0) == 0;
-        if (is_done) {
-            zygote->is_inventory_pending = false;
-            for (uint32_t i = 0; i < zygote->n_slots && is_done; i++)
-                is_done = !zygote->slots[i].is_used || send_slot(zygote, &zygote->slots[i]);
-        }
+        is_done = send_plain(zygote, WIRE_INVENTORY_END);
+        zygote->is_inventory_pending = !is_done;
+        is_done = is_done && send_slots(zygote); /* now the ends too */
+    }
+    if (is_done && zygote->is_alive_pending) {
+        is_done = send_plain(zygote, WIRE_ALIVE);
+        zygote->is_alive_pending = !is_done;
     }
     want_writable(zygote, !is_done);
 }

@@ -48,7 +48,7 @@ struct slot {
 struct zygote_state_table {
     int epoll_fd, signal_fd, keeper_fd, keeper_exec_fd;
     int host_mounts_fd, own_pids_fd;
-    bool is_retired, is_inventory_pending, is_writable_wanted;
+    bool is_retired, is_inventory_pending, is_alive_pending, is_writable_wanted;
     int keeper_pid;            /* of one we started; 0 = it started us */
     int64_t keeper_started_ns; /* monotonic */
     uint32_t keeper_argc, keeper_envc;
