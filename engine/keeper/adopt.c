@@ -29,6 +29,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/clock.h"
 #include "engine/base/fs.h"
+#include "engine/base/listener.h"
 #include "engine/base/sys.h"
 #include "engine/base/units.h"
 #include "engine/keeper/supervisor.h"
@@ -488,9 +489,11 @@ static void adopt_unknown(struct supervised *container)
 
 void adopt_inventory_end(struct keeper *keeper)
 {
+    struct error err = ERROR_INIT;
+
     keeper->is_adopting = false;
-    if (keeper->listen_event)
-        event_add(keeper->listen_event, NULL);
+    if (keeper->listener && listener_on(keeper->listener, &err) < 0)
+        keeper_log("%s, continuing", err.text);
     list_for_each (pos, &keeper->containers) {
         struct supervised *container = container_of(pos, struct supervised, link);
 

@@ -12,9 +12,12 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
+#include "engine/base/listener.h"
 #include "engine/base/trace.h"
 #include "engine/base/units.h"
 #include "engine/keeper/supervisor.h"
+
+enum { ACCEPTS_PER_TURN = 64 };
 
 /* ------------------------------------------------------------------ clients */
 
@@ -588,21 +591,33 @@ static void client_new(struct keeper *keeper, int fd)
     greet(client);
 }
 
-void control_accept(evutil_socket_t listener, short what, void *context)
+static void client_came(int fd, void *context)
 {
     struct keeper *keeper = context;
     struct error err = ERROR_INIT;
-    int fd;
 
-    (void)what;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        if (keeper->n_clients >= KEEPER_CLIENTS_MAX)
-            error_set(&err, ERROR_CONFLICT, "%d clients are connected", KEEPER_CLIENTS_MAX);
-        else if (protocol_check_peer(fd, &err) == 0) {
-            client_new(keeper, fd);
-            continue;
-        }
-        keeper_log("refused a client: %s", err.text);
-        close(fd);
+    if (keeper->n_clients >= KEEPER_CLIENTS_MAX)
+        error_set(&err, ERROR_CONFLICT, "%d clients are connected", KEEPER_CLIENTS_MAX);
+    else if (protocol_check_peer(fd, &err) == 0) {
+        client_new(keeper, fd);
+        return;
     }
+    keeper_log("refused a client: %s", err.text);
+    close(fd);
+}
+
+static void client_waits(const struct error *why, void *context)
+{
+    (void)context;
+    keeper_log("%s: clients wait, continuing", why->text);
+}
+
+int control_listen(struct keeper *keeper, struct error *err)
+{
+    const struct listener_handler handler = {.accept = client_came,
+                                             .trouble = client_waits,
+                                             .context = keeper,
+                                             .accepts_per_turn = ACCEPTS_PER_TURN};
+
+    return listener_new(keeper->base, keeper->listen_fd, &handler, &keeper->listener, err);
 }

@@ -23,6 +23,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
+#include "engine/base/listener.h"
 #include "engine/base/str.h"
 #include "engine/base/sys.h"
 #include "engine/base/trace.h"
@@ -300,11 +301,13 @@ static void try_to_end(struct keeper *keeper)
         event_base_once(keeper->base, -1, EV_TIMEOUT, look_again, NULL, &moment);
         return;
     }
-    control_accept(keeper->listen_fd, EV_READ, keeper);
+    listener_run(keeper->listener);
     if (keeper->n_clients > 0)
         return;
     (void)unlinkat(keeper->project_run_fd, KEEPER_SOCKET, 0);
     (void)unlinkat(keeper->project_run_fd, KEEPER_ZYGOTE_FILE, 0);
+    listener_free(keeper->listener);
+    keeper->listener = NULL;
     close(keeper->listen_fd);
     keeper->listen_fd = -1;
     if (keeper->has_zygote)
@@ -356,8 +359,6 @@ static void keeper_end(struct keeper *keeper)
     reap_stop(keeper);
     resolver_free(keeper->resolver);
     log_pump_free(keeper->pump);
-    if (keeper->listen_event)
-        event_free(keeper->listen_event);
     if (keeper->base)
         event_base_free(keeper->base);
     (void)cgroup_remove_project(&keeper->layout, keeper->place.project, &err);
@@ -468,13 +469,11 @@ static int start_listening(struct keeper *keeper, struct error *err)
         renameat(keeper->project_run_fd, KEEPER_SOCKET ".new", keeper->project_run_fd,
                  KEEPER_SOCKET) < 0)
         return error_sys(err, errno, "listen on the keeper's socket");
-    keeper->listen_event =
-        event_new(keeper->base, keeper->listen_fd, EV_READ | EV_PERSIST, control_accept, keeper);
+    if (control_listen(keeper, err) < 0)
+        return -1;
     /* What the zygote has is learnt first: a client that asks for what exists would have it made
      * again (adopt_inventory_end lets clients in). */
-    if (!keeper->is_adopting)
-        event_add(keeper->listen_event, NULL);
-    return 0;
+    return keeper->is_adopting ? 0 : listener_on(keeper->listener, err);
 }
 
 static struct event_base *make_base(void)

@@ -138,7 +138,7 @@ struct keeper {
     int listen_fd;
     char boot_id[37];
     struct event_base *base;
-    struct event *listen_event;
+    struct listener *listener;
     struct event *child_event; /* a child has ended */
     bool is_over;
 
@@ -242,7 +242,7 @@ int volumes_open(struct keeper *keeper, struct arena *arena, const struct contai
                  struct build_mount **ret, size_t *ret_n, struct error *err);
 
 /* control.c */
-void control_accept(evutil_socket_t fd, short what, void *context);
+int control_listen(struct keeper *keeper, struct error *err); /* ready, but not switched on */
 void client_send(struct client *client, json_t *message_take, const int *fds, size_t n_fds);
 void client_free(struct client *client);
 void control_news(struct supervised *container); /* to all watchers */

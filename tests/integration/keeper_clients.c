@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -63,6 +64,61 @@ TEST(a_client_that_talks_nonsense_is_disconnected_and_harms_nobody)
     }
     CHECK_INT(world_keeper_pid(world), keeper);
     world_do(world, WORLD_STOP, &spec);
+}
+
+static long ticks_used(pid_t pid)
+{
+    char path[64], text[1024] = "";
+    unsigned long user = 0, system = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    CHECK(file && fgets(text, sizeof(text), file));
+    (void)fclose(file);
+    CHECK(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                 &system) == 2);
+    return (long)(user + system);
+}
+
+TEST(a_keeper_without_descriptors_lets_clients_wait_and_does_not_spin)
+{
+    struct world *world = world_open();
+    struct container_spec spec = world_spec(world, "one", NULL);
+    struct rlimit few = {.rlim_cur = 3}, before;
+    pid_t keeper = world_keeper_pid(world);
+    struct engine_session *session = NULL;
+    struct error err = ERROR_INIT;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char hello[100] = "";
+    long ticks;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    char *path =
+        arena_printf(&world->arena, "%s/projects/%s/keeper.sock", world->run_root, world->project);
+
+    world_run(world, &spec);
+    memcpy(address.sun_path, path, strlen(path));
+    CHECK(prlimit(keeper, RLIMIT_NOFILE, NULL, &before) == 0);
+    few.rlim_max = before.rlim_max;
+    CHECK(prlimit(keeper, RLIMIT_NOFILE, &few, NULL) == 0);
+    ticks = ticks_used(keeper);
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    (void)usleep(600000);
+    CHECK(ticks_used(keeper) - ticks < 10); /* of 60 */
+    CHECK_INT(recv(fd, hello, sizeof(hello), MSG_DONTWAIT), -1);
+    CHECK(prlimit(keeper, RLIMIT_NOFILE, &before, NULL) == 0);
+    CHECK(read(fd, hello, sizeof(hello) - 1) > 0);
+    CHECK_TEXT(hello, "{\"hello\":1}");
+    CHECK_OK(engine_session_open(world->engine, world->project, false, &session, &err), &err);
+    engine_session_close(session);
+    {
+        const char *log = world_keeper_log(world), *found = strstr(log, "clients wait");
+
+        CHECK_CONTAINS(log, "Too many open files");
+        CHECK(found && !strstr(found + 1, "clients wait")); /* once */
+    }
+    close(fd);
+    CHECK_INT(world_keeper_pid(world), keeper);
 }
 
 TEST(wrong_requests_are_answered_with_errors)
