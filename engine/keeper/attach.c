@@ -254,8 +254,22 @@ int attach_name_files(struct supervised *container, const struct container_recor
 
 /* ------------------------------------------------------------------ ports */
 
-static int reserve(const struct port_spec *spec, const struct supervised_port *known,
-                   struct supervised_port *ret, struct error *err)
+/* The kernel knows processes only, and that of a port is a keeper. */
+static int refused(const struct supervised *container, const struct port_request *request,
+                   struct error *err)
+{
+    cleanup_buf struct buf holder = BUF_INIT;
+
+    if (err->code == ERROR_CONFLICT && request->first == request->last &&
+        port_holder_find(container, request, &holder))
+        return error_set(err, ERROR_CONFLICT, "port %u/%s is already published by %s",
+                         request->first, port_protocol_names[request->protocol], buf_text(&holder));
+    return -1;
+}
+
+static int reserve(const struct supervised *container, const struct port_spec *spec,
+                   const struct supervised_port *known, struct supervised_port *ret,
+                   struct error *err)
 {
     struct port_request request = {
         .host_ip = spec->host_ip,
@@ -269,7 +283,7 @@ static int reserve(const struct port_spec *spec, const struct supervised_port *k
     if (request.last < request.first)
         request.last = request.first;
     if (port_reserve(&request, &ret->reservation, err) < 0)
-        return -1;
+        return refused(container, &request, err);
     ret->host_port = ret->reservation.port;
     ret->container_port = spec->container_port;
     ret->protocol = request.protocol;
@@ -347,7 +361,7 @@ int attach_ports(struct supervised *container, const struct container_record *re
     container->ports = x_alloc_array(spec->n_ports, sizeof(*container->ports));
     container->n_ports = 0;
     for (size_t i = 0; i < spec->n_ports && result == 0; i++) {
-        result = reserve(&spec->ports[i], n_known == spec->n_ports ? &known[i] : NULL,
+        result = reserve(container, &spec->ports[i], n_known == spec->n_ports ? &known[i] : NULL,
                          &container->ports[i], err);
         container->n_ports += result == 0;
     }

@@ -237,6 +237,11 @@ void attach_release_ports(struct supervised *container);
 void attach_release(struct supervised *container); /* namespace and ports; addresses stay */
 void attach_detach(struct supervised *container, const struct container_record *record);
 
+/* port_holder.c: "container "shop-web-1" (service …)" if one of ours has the port (request->first).
+ */
+bool port_holder_find(const struct supervised *asking, const struct port_request *wanted,
+                      struct buf *ret_text);
+
 /* volumes.c: the mounts' host side. */
 int volumes_open(struct keeper *keeper, struct arena *arena, const struct container_record *record,
                  struct build_mount **ret, size_t *ret_n, struct error *err);

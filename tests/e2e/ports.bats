@@ -121,7 +121,7 @@ END
     matches "$output" "busybox nc .*process [0-9]+"
 }
 
-@test "a port another project has: the error names that project" {
+@test "a port another project has: the error names that project's service" {
     server '"8081:80"' | compose
     up
     project_add "b$PROJECT"
@@ -129,7 +129,7 @@ END
     run berth -p "b$PROJECT" --project-directory "$WORLD/projects/b$PROJECT" -f "$WORLD/projects/b$PROJECT/compose.yaml" up -d
     equal "$status" 1
     matches "$output" '8081'
-    matches "$output" "\"berth keeper $PROJECT\""
+    matches "$output" "published by container \"$PROJECT-web-1\" \(service \"web\" of project \"$PROJECT\"\)"
     wait_until hears ask_host 127.0.0.1 8081
 }
 

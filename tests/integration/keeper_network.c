@@ -185,7 +185,10 @@ TEST(a_port_that_is_taken_is_an_error_that_names_it)
     port.host_first = port.host_last = world_info(world, first.name).ports[0].host_port;
     world_do(world, WORLD_CREATE, &second);
     CHECK(world_try(world, WORLD_START, &second, &err) < 0);
-    CHECK_CONTAINS(err.text, "port");
+    CHECK_CONTAINS(err.text, arena_printf(&world->arena,
+                                          "port %u/tcp is already published by "
+                                          "container \"%s\"",
+                                          port.host_first, first.name));
     world_do(world, WORLD_REMOVE, &first);
     world_do(world, WORLD_REMOVE, &second);
     network_end(world, network);
