@@ -363,6 +363,17 @@ int engine_project_lock(struct engine *engine, const char *project, const char *
     return 0;
 }
 
+void engine_project_unlock(struct engine *engine, const char *project, int *fd)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    struct error ignored; /* what stays, the next `down` removes */
+
+    if (*fd >= 0 && !fs_exists(engine->state_fd, arena_printf(&arena, "projects/%s", project)))
+        (void)keeper_forget(engine->run_fd, project, &ignored);
+    cleanup_close_fd(fd);
+    *fd = -1;
+}
+
 int engine_project_forget(struct engine *engine, const char *project, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;

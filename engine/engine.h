@@ -414,10 +414,13 @@ void engine_log_close(struct engine_log *log);
 /* ------------------------------------------------------------------ project directories */
 
 /* Lock a project for a change: flock on run/projects/PROJECT/lock, which names holder and verb.
- * Waits at most timeout_ms; on ERROR_TIMEOUT the text says who holds it since when. Close the fd to
- * unlock. */
+ * Waits at most timeout_ms; on ERROR_TIMEOUT the text says who holds it since when.
+ * engine_project_unlock, or closing the fd, unlocks. */
 int engine_project_lock(struct engine *engine, const char *project, const char *verb,
                         int timeout_ms, int *ret_fd, struct error *err);
+/* Closes *fd. A project that has no state directory, because nothing of it was ever made or all was
+ * removed, loses its run directory. */
+void engine_project_unlock(struct engine *engine, const char *project, int *fd);
 /* state/projects/PROJECT, made when missing: generations live there. */
 int engine_project_dir(struct engine *engine, const char *project, int *ret_fd, struct error *err);
 /* run/projects/PROJECT, made when missing: the journal lives there. */

@@ -247,6 +247,7 @@ int command_change(struct cli_context *context, const struct desired *desired,
         carry.signal_fd = signals;
         result = command_carry_out(context, &carry, err);
     }
+    engine_project_unlock(carry.engine, desired->project, &lock);
     engine_close(carry.engine);
     return result;
 }

@@ -68,6 +68,7 @@ static int down_run(struct cli_context *context, const void *void_options,
     }
     if (result == 0 && !command_globals(context)->dry_run)
         result = forget(carry.engine, carry.desired->project, err);
+    engine_project_unlock(carry.engine, carry.desired->project, &lock);
     engine_close(carry.engine);
     return result;
 }

@@ -137,6 +137,7 @@ static int kill_run(struct cli_context *context, const void *void_options,
         result = containers.n == 0
                      ? 0
                      : kill_containers(engine, loaded.desired->project, &containers, signal, err);
+    engine_project_unlock(engine, loaded.desired->project, &lock);
     engine_close(engine);
     return result;
 }

@@ -196,8 +196,8 @@ static int up_run(struct cli_context *context, const void *void_options, const s
         carry.signal_fd = signals;
         result = bring_up(context, &carry, options, err);
     }
-    cleanup_close_fd(&lock); /* others may work on the project while we only watch */
-    lock = -1;
+    /* Others may work on the project while we only watch. */
+    engine_project_unlock(carry.engine, loaded.desired->project, &lock);
     if (result == 0 && attached)
         result = run_attached(context, &carry, options, since_ns, err);
     engine_close(carry.engine);

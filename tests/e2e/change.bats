@@ -220,3 +220,21 @@ END
     up
     berth exec -T web ping -c 1 -W 2 db
 }
+
+@test "an up that fails before it has made anything leaves nothing, also of the project's name" {
+    compose <<'END'
+services:
+  web: {image: box, command: sleep infinity, networks: [back]}
+networks:
+  back: {external: true, name: nobody-made-it}
+END
+    run berth up -d
+    equal "$status" 1
+    matches "$output" nobody-made-it
+    [ ! -e "$BERTH_RUN/projects/$PROJECT" ]
+    [ ! -e "$BERTH_ROOT/projects/$PROJECT" ]
+    run berth stop
+    [ ! -e "$BERTH_RUN/projects/$PROJECT" ]
+    run berth --dry-run down
+    [ ! -e "$BERTH_RUN/projects/$PROJECT" ]
+}
