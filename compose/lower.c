@@ -32,8 +32,7 @@ const char *lower_container_name(struct arena *arena, const struct project *proj
     return arena_printf(arena, "%s-%s-%d", project->name, service->name, number);
 }
 
-/* ---- labels -------------------------------------------------------------------------------------
- */
+/* ---- labels --------------------------------------------------------------------------------- */
 
 struct label_list {
     VEC(struct pair) items;
@@ -109,8 +108,7 @@ static struct pairs resource_labels(struct lowering *lowering, const char *kind,
     return labels_finish(lowering, &list, own);
 }
 
-/* ---- where fields were written
- * -------------------------------------------------------------------- */
+/* ---- where fields were written -------------------------------------------------------------- */
 
 /* Fields of the spec's JSON and the Compose keys that make them. */
 static const struct field_word field_keys[] = {
@@ -204,8 +202,7 @@ static struct field_origins service_origins(struct lowering *lowering,
     return origins;
 }
 
-/* ---- mounts
- * ----------------------------------------------------------------------------------------- */
+/* ---- mounts --------------------------------------------------------------------------------- */
 
 /* NULL stays NULL: the engine names anonymous volumes after container and target. */
 static const char *volume_name(struct lowering *lowering, const struct service_mount *mount)
@@ -242,20 +239,14 @@ static struct mount_spec lower_mount(struct lowering *lowering, const struct ser
     return spec;
 }
 
-/* The others were refused before anything is made, or warned about. */
-static bool is_honoured(const struct service_mount *mount)
-{
-    return mount->type == SERVICE_MOUNT_BIND || mount->type == SERVICE_MOUNT_VOLUME ||
-           mount->type == SERVICE_MOUNT_TMPFS;
-}
-
 static void lower_mounts(struct lowering *lowering, const struct service *service,
                          struct container_spec *spec)
 {
     spec->mounts =
         arena_new_array(lowering->arena, struct mount_spec, service->n_volumes + service->tmpfs.n);
     for (size_t i = 0; i < service->n_volumes; i++) {
-        if (is_honoured(&service->volumes[i]))
+        /* the others are refused before anything is made, or warned about */
+        if (service->volumes[i].type <= SERVICE_MOUNT_TMPFS)
             spec->mounts[spec->n_mounts++] = lower_mount(lowering, &service->volumes[i]);
     }
     for (size_t i = 0; i < service->tmpfs.n; i++) {
@@ -272,8 +263,7 @@ static void lower_mounts(struct lowering *lowering, const struct service *servic
     }
 }
 
-/* ---- the rest of a service
- * ------------------------------------------------------------------------ */
+/* ---- the rest of a service ------------------------------------------------------------------ */
 
 static void lower_networks(struct lowering *lowering, const struct service *service,
                            struct container_spec *spec)
@@ -406,6 +396,7 @@ static struct container_spec lower_spec(struct lowering *lowering, const struct 
         .stdin_open = service->stdin_open,
         .read_only = service->read_only,
         .privileged = service->privileged,
+        .no_new_privileges = service->no_new_privileges,
         .cap_add = service->cap_add,
         .cap_drop = service->cap_drop,
         .sysctls = service->sysctls,
@@ -449,8 +440,7 @@ static void lower_dependencies(struct lowering *lowering, const struct service *
     container->n_dependencies = service->n_depends_on;
 }
 
-/* ---- the project
- * ----------------------------------------------------------------------------------- */
+/* ---- the project ---------------------------------------------------------------------------- */
 
 static int compare_images(const void *a, const void *b)
 {
@@ -476,20 +466,31 @@ lower_build(struct lowering *lowering, const struct service *service, const char
         .target = service->build.target,
         .args = service->build.args,
         .tags = {.items = tags, .n = 1},
-        .labels = resource_labels(lowering, LABEL("service"), service->name, &(struct pairs){0}),
+        .labels =
+            resource_labels(lowering, LABEL("service"), service->name, &service->build.labels),
+        .no_cache = service->build.no_cache,
+        .pull = service->build.pull,
     };
     return request;
 }
 
+/* But for the label that names the service. */
+static bool pairs_equal(const struct pairs *a, const struct pairs *b)
+{
+    bool equal = a->n == b->n;
+
+    for (size_t i = 0; equal && i < a->n; i++)
+        equal = text_equal(a->items[i].name, b->items[i].name) &&
+                (text_equal(a->items[i].value, b->items[i].value) ||
+                 text_equal(a->items[i].name, LABEL("service")));
+    return equal;
+}
+
 static bool builds_equal(const struct image_build_request *a, const struct image_build_request *b)
 {
-    bool equal = text_equal(a->context, b->context) && text_equal(a->dockerfile, b->dockerfile) &&
-                 text_equal(a->target, b->target) && a->args.n == b->args.n;
-
-    for (size_t i = 0; equal && i < a->args.n; i++)
-        equal = text_equal(a->args.items[i].name, b->args.items[i].name) &&
-                text_equal(a->args.items[i].value, b->args.items[i].value);
-    return equal;
+    return text_equal(a->context, b->context) && text_equal(a->dockerfile, b->dockerfile) &&
+           text_equal(a->target, b->target) && pairs_equal(&a->args, &b->args) &&
+           pairs_equal(&a->labels, &b->labels) && a->no_cache == b->no_cache && a->pull == b->pull;
 }
 
 static int two_builds_error(struct lowering *lowering, const struct desired_image *a,

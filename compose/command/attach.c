@@ -282,6 +282,20 @@ static int watch_containers(struct foreground *foreground, struct containers *re
     return 0;
 }
 
+/* Those whose logs are shown; the others are waited for all the same. */
+static struct containers attached_containers(struct arena *arena, const struct containers *all,
+                                             const struct strings *unattached)
+{
+    struct containers shown = {.items =
+                                   arena_memdup(arena, all->items, all->n * sizeof(all->items[0]))};
+
+    for (size_t i = 0; i < all->n; i++) {
+        if (!strings_contain(unattached, container_service(&all->items[i])))
+            shown.items[shown.n++] = all->items[i];
+    }
+    return shown;
+}
+
 int attach_run(struct cli_context *context, struct engine *engine, const struct desired *desired,
                int signal_fd, const struct attach_options *options, struct error *err)
 {
@@ -294,12 +308,15 @@ int attach_run(struct cli_context *context, struct engine *engine, const struct 
         .signal_fd = signal_fd,
     };
     struct containers containers;
+    struct containers shown;
     int result = 0;
 
     log_options.follow = true;
     log_options.tail = -1;
-    if (watch_containers(&foreground, &containers, err) < 0 ||
-        log_stream_open(context, engine, &containers, &log_options, &foreground.logs, err) < 0)
+    if (watch_containers(&foreground, &containers, err) < 0)
+        return -1;
+    shown = attached_containers(&command_app(context)->arena, &containers, &options->unattached);
+    if (log_stream_open(context, engine, &shown, &log_options, &foreground.logs, err) < 0)
         return -1;
     result = open_session(&foreground, err);
     while (result == 0 && foreground.n_running > 0 && foreground.n_signals == 0 &&

@@ -22,6 +22,7 @@ struct attach_options {
     bool abort_on_exit;
     const char *exit_code_from; /* service; NULL = the first container that ends */
     int64_t grace_ns;
+    struct strings unattached; /* services whose logs the foreground doesn't show */
 };
 
 int64_t attach_now(void); /* real time in ns */

@@ -149,11 +149,27 @@ static int bring_up(struct cli_context *context, struct carry_out *carry,
     return command_carry_out(context, carry, err);
 }
 
+/* `attach: false` */
+static struct strings unattached_services(struct cli_context *context,
+                                          const struct project *project)
+{
+    struct strings services = {.items = arena_new_array(&command_app(context)->arena, const char *,
+                                                        project->n_services + 1)};
+
+    for (size_t i = 0; i < project->n_services; i++) {
+        if (project->services[i].attach == 0)
+            services.items[services.n++] = project->services[i].name;
+    }
+    return services;
+}
+
 static int run_attached(struct cli_context *context, struct carry_out *carry,
-                        const struct up_options *options, int64_t since_ns, struct error *err)
+                        const struct up_options *options, const struct project *project,
+                        int64_t since_ns, struct error *err)
 {
     struct attach_options attach = options->attach;
 
+    attach.unattached = unattached_services(context, project);
     attach.since_ns = since_ns;
     attach.abort_on_exit = options->abort_on_exit || options->exit_code_from;
     attach.exit_code_from = options->exit_code_from;
@@ -199,7 +215,7 @@ static int up_run(struct cli_context *context, const void *void_options, const s
     /* Others may work on the project while we only watch. */
     engine_project_unlock(carry.engine, loaded.desired->project, &lock);
     if (result == 0 && attached)
-        result = run_attached(context, &carry, options, since_ns, err);
+        result = run_attached(context, &carry, options, loaded.project, since_ns, err);
     engine_close(carry.engine);
     return result;
 }

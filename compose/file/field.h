@@ -83,6 +83,7 @@ struct field_type {
     const struct node *(*keep)(struct load *load, const struct field *field,
                                const struct node *node);
     struct schema schema;
+    bool judges; /* notes itself which values are not honoured */
 };
 
 enum merge_rule {

@@ -5,6 +5,7 @@
 
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/types.h"
 #include "engine/base/arena.h"
 #include "engine/base/path.h"
 
@@ -104,11 +105,22 @@ static const char *final_name(struct load *load, const char *key, const char *na
     return external ? key : arena_printf(load->arena, "%s_%s", load->name, key);
 }
 
+/* The last one holds. */
+static void read_security_opts(struct service *service)
+{
+    const struct node *options = node_get(service->kept, "security_opt");
+
+    for (size_t i = 0; options && i < options->n; i++)
+        (void)security_opt_is_no_new_privileges(options->entries[i].value->text,
+                                                &service->no_new_privileges);
+}
+
 void normalise_model(struct load *load, struct model *model)
 {
     unsigned flags = load->options->flags;
 
     for (size_t i = 0; i < model->n_drafts; i++) {
+        read_security_opts(&model->drafts[i].service);
         resolve_build(load, &model->drafts[i].service.build);
         if (!(flags & PROJECT_NO_PATH_RESOLUTION))
             resolve_paths(load, &model->drafts[i]);

@@ -31,6 +31,9 @@ struct build {
                              * = dockerfile_inline, which is kept */
     const char *target;     /* NULL = last stage */
     struct pairs args;      /* resolved; sorted by name; every value set */
+    struct pairs labels;    /* sorted by name; every value set */
+    bool no_cache;
+    bool pull; /* newer base images, even if they are here */
     const struct node *kept;
     struct span span;
 };
@@ -162,7 +165,9 @@ struct service {
     const char *working_dir;
     const char *hostname;
     const char *container_name;
-    int init;                /* -1 = unset, 0, 1 */
+    int init;   /* -1 = unset, 0, 1 */
+    int attach; /* -1 = unset, 0: an attached up does not show its logs, 1 */
+    bool no_new_privileges;
     const char *stop_signal; /* as written, checked; NULL = the image's, or SIGTERM */
     int64_t stop_grace_ns;   /* -1 = default (10 s) */
     bool read_only;

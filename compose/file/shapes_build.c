@@ -21,8 +21,9 @@ static const struct field secret_field =
     FIELD("secrets", "A secret.", .type = &kept_build_secret, .shape = &secret_shape);
 static const struct shape secrets_shape = {.each = &secret_field};
 
-static const struct field platform_item = {
-    .about = "A platform, such as linux/amd64.", .type = &kept_text, .pattern = PLATFORM_PATTERN};
+static const struct field platform_item = {.about = "A platform, such as linux/amd64.",
+                                           .type = &kept_platform,
+                                           .pattern = PLATFORM_PATTERN};
 static const struct shape platforms_shape = {.each = &platform_item};
 
 static const struct field build_fields[] = {
@@ -42,18 +43,19 @@ static const struct field build_fields[] = {
          .no_effect = "false"),
     KEPT("ssh", "SSH agents and keys that RUN --mount=type=ssh may use.", .type = &kept_ssh,
          .merge = MERGE_PAIRS),
-    KEPT("labels", "Labels for the image that is built.", .type = &kept_labels,
-         .merge = MERGE_PAIRS),
+    FIELD("labels", "Labels for the image that is built.", .type = &type_labels,
+          .merge = MERGE_PAIRS, AT(labels)),
     KEPT("cache_from", "Where to look for layers built earlier.", .type = &kept_list,
          .unique = unique_text),
     KEPT("cache_to", "Where to keep the build cache for others.", .type = &kept_list,
          .unique = unique_text),
-    KEPT("no_cache", "Build every step again.", .type = &kept_true),
+    FIELD("no_cache", "Build every step again.", .type = &type_bool, AT(no_cache)),
     KEPT("no_cache_filter", "Stages to build again even if they are cached.",
          .type = &kept_text_or_list, .unique = unique_text),
     KEPT("additional_contexts", "More directories, images or services to COPY --from, by name.",
          .type = &kept_contexts, .merge = MERGE_PAIRS),
-    KEPT("pull", "Look for newer base images even if they are here.", .type = &kept_true),
+    FIELD("pull", "Look for newer base images even if they are here.", .type = &type_bool,
+          AT(pull)),
     KEPT("extra_hosts", "Names and addresses that RUN can resolve.", .type = &kept_extra_hosts,
          .unique = unique_text),
     ELSEWHERE("isolation", "How a Windows build container is isolated.", .type = &kept_text,
@@ -69,8 +71,8 @@ static const struct field build_fields[] = {
          .unique = unique_text),
     KEPT("ulimits", "Resource limits of the processes of the build.", .type = &kept_ulimits,
          .shape = &ulimits_shape),
-    KEPT("platforms", "Platforms to build the image for, such as linux/amd64.", .type = &kept_list,
-         .shape = &platforms_shape, .unique = unique_text),
+    FIELD("platforms", "Platforms to build the image for, such as linux/amd64.", .type = &kept_list,
+          .shape = &platforms_shape, .unique = unique_text),
     KEPT("privileged", "Run the build with all privileges.", .type = &kept_true),
 };
 const struct shape build_shape = SHAPE_OF(build_fields, .size = sizeof(struct build),

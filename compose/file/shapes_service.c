@@ -109,6 +109,13 @@ static const struct shape devices_shape = {.each = &device_field};
 static const struct field group_item = {.about = "A group's name or number.", .type = &kept_scalar};
 static const struct shape groups_shape = {.each = &group_item};
 
+static const struct field link_item = {.about = "A service, as NAME or NAME:ALIAS.",
+                                       .type = &kept_link};
+static const struct shape links_shape = {.each = &link_item};
+static const struct field security_opt_item = {.about = "An option, such as no-new-privileges.",
+                                               .type = &kept_security_opt};
+static const struct shape security_opts_shape = {.each = &security_opt_item};
+
 static const struct field credential_fields[] = {
     FIELD("config", "A config that has the credential spec.", .type = &kept_text),
     FIELD("file", "A file that has it.", .type = &kept_text),
@@ -138,8 +145,8 @@ static const struct field service_fields[] = {
           .unique = unique_text, AT(profiles)),
     KEPT("annotations", "Annotations for the container's runtime.", .type = &kept_labels,
          .merge = MERGE_PAIRS),
-    KEPT("attach", "false: an attached up does not show its logs.", .type = &kept_bool,
-         .no_effect = "true"),
+    FIELD("attach", "false: an attached up does not show its logs.", .type = &type_tristate,
+          AT(attach)),
     FIELD("build", "Build the image from a Dockerfile: the context, or how in detail.",
           .type = &type_build, .shape = &build_shape, AT(build)),
     LATER("develop", "What to do when files change while berth watches."),
@@ -223,8 +230,8 @@ static const struct field service_fields[] = {
           AT(labels)),
     FIELD("label_file", "Files with labels for the container.", .type = &type_label_file,
           .offset = offsetof(struct draft, label_files), .unique = unique_text),
-    KEPT("links", "Services to reach under more names, as NAME or NAME:ALIAS.", .type = &kept_list,
-         .unique = unique_text),
+    FIELD("links", "Services to reach under more names, as NAME or NAME:ALIAS.", .type = &kept_list,
+          .shape = &links_shape, .unique = unique_text),
     LATER("logging", "Where the container's output goes."),
     FIELD("mem_limit", "Most memory it may use, such as 512m.", .type = &type_bytes, AT(mem_limit)),
     KEPT("mem_reservation", "Memory it keeps when memory is short, such as 256m.",
@@ -248,8 +255,8 @@ static const struct field service_fields[] = {
          .type = &kept_text_or_null, .words = host_words, .pattern = OTHERS_PATTERN),
     FIELD("pids_limit", "Most processes it may have; -1: no limit.", .type = &type_pids,
           AT(pids_limit)),
-    KEPT("platform", "Platform of the image, such as linux/amd64.", .type = &kept_text,
-         .pattern = PLATFORM_PATTERN),
+    FIELD("platform", "Platform of the image, such as linux/amd64.", .type = &kept_platform,
+          .pattern = PLATFORM_PATTERN),
     FIELD("ports", "Ports of the host that lead to the container: HOST:CONTAINER, or in detail.",
           .type = &type_ports, .shape = &ports_shape, .unique = port_unique),
     FIELD("privileged", "All capabilities and devices; as good as root on the host.",
@@ -269,8 +276,8 @@ static const struct field service_fields[] = {
     KEPT("scale", "Number of containers; default 1.", .type = &kept_int,
          .range = RANGE(0, INT32_MAX), .no_effect = "1"),
     LATER("secrets", "Top-level secrets that appear as files in the container."),
-    KEPT("security_opt", "Options for seccomp, AppArmor, SELinux and new privileges.",
-         .type = &kept_list, .unique = unique_text),
+    FIELD("security_opt", "Options for seccomp, AppArmor, SELinux and new privileges.",
+          .type = &kept_list, .shape = &security_opts_shape, .unique = unique_text),
     KEPT("shm_size", "Size of /dev/shm, such as 128m; default 64m.", .type = &kept_bytes),
     FIELD("stdin_open", "Keep standard input open.", .type = &type_bool, AT(stdin_open)),
     FIELD("stop_grace_period", "Time between stop signal and SIGKILL; default 10s.",
@@ -306,6 +313,7 @@ static const struct draft service_defaults = {
     .service =
         {
             .init = -1,
+            .attach = -1,
             .stop_grace_ns = -1,
             .mem_limit = -1,
             .cpus = -1,

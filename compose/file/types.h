@@ -131,6 +131,9 @@ extern const struct field_type kept_ulimits; /* as type_ulimits */
 /* types_kept_service.c */
 extern const struct field_type kept_device; /* "SOURCE[:TARGET[:rwm]]" → the shape's object */
 extern const struct field_type kept_microseconds; /* a number, or a duration; 0 says nothing */
+extern const struct field_type kept_platform;     /* this machine's is honoured */
+extern const struct field_type kept_link;         /* "NAME" is honoured, "NAME:ALIAS" not yet */
+extern const struct field_type kept_security_opt; /* no-new-privileges is honoured */
 extern const struct field_type kept_pull_policy;  /* if_not_present → missing */
 
 /* Keys of lists that must be unique. */
@@ -140,6 +143,9 @@ const char *unique_mount_text(struct arena *arena,
 const char *unique_target(struct arena *arena, const struct node *item); /* of {target: …} */
 const char *unique_build_secret(struct arena *arena, const struct node *item);
 const char *unique_path(struct arena *arena, const struct node *item); /* of {path: …} */
+
+/* Of security_opt: "no-new-privileges[:true|=false …]". */
+bool security_opt_is_no_new_privileges(const char *option, bool *ret);
 
 /* ---- helpers for types ------------------------------------------------------------------------
  */

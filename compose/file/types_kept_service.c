@@ -5,6 +5,7 @@
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
@@ -131,3 +132,79 @@ static const struct node *keep_pull_policy(struct load *load, const struct field
 
 const struct field_type kept_pull_policy = {.keep = keep_pull_policy,
                                             .schema = {.forms = SCHEMA_TEXT}};
+
+/* ---- values of which some are honoured --------------------------------------------------------
+ */
+
+#if defined(__x86_64__)
+static const char host_platform[] = "linux/amd64";
+#elif defined(__aarch64__)
+static const char host_platform[] = "linux/arm64";
+#else
+static const char host_platform[] = "linux";
+#endif
+
+static const struct node *keep_platform(struct load *load, const struct field *field,
+                                        const struct node *node)
+{
+    const struct node *kept = kept_text.keep(load, field, node);
+
+    if (kept && *kept->text && strcmp(kept->text, host_platform) != 0 &&
+        strcmp(kept->text, "linux") != 0)
+        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+    return kept;
+}
+
+const struct field_type kept_platform = {
+    .keep = keep_platform, .schema = {.forms = SCHEMA_TEXT}, .judges = true};
+
+/* A service is found by its name anyway; what is left of the link is the dependency. */
+static const struct node *keep_link(struct load *load, const struct field *field,
+                                    const struct node *node)
+{
+    const struct node *kept = kept_text.keep(load, field, node);
+    struct str name;
+    struct str alias;
+
+    if (kept && str_cut(str_from(kept->text), ':', &name, &alias) &&
+        (name.len != alias.len || memcmp(name.data, alias.data, name.len) != 0))
+        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+    return kept;
+}
+
+const struct field_type kept_link = {
+    .keep = keep_link, .schema = {.forms = SCHEMA_TEXT}, .judges = true};
+
+bool security_opt_is_no_new_privileges(const char *option, bool *ret)
+{
+    static const struct {
+        const char *text;
+        bool value;
+    } options[] = {
+        {"no-new-privileges", true},        {"no-new-privileges:true", true},
+        {"no-new-privileges=true", true},   {"no-new-privileges:false", false},
+        {"no-new-privileges=false", false},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strcmp(option, options[i].text) == 0) {
+            *ret = options[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct node *keep_security_opt(struct load *load, const struct field *field,
+                                            const struct node *node)
+{
+    const struct node *kept = kept_text.keep(load, field, node);
+    bool value;
+
+    if (kept && !security_opt_is_no_new_privileges(kept->text, &value))
+        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+    return kept;
+}
+
+const struct field_type kept_security_opt = {
+    .keep = keep_security_opt, .schema = {.forms = SCHEMA_TEXT}, .judges = true};

@@ -298,7 +298,7 @@ static void mount_type_decode(struct load *load, const struct field *field, cons
         mount->type++;
     if (mount->type >= SERVICE_MOUNT_IMAGE)
         unhonoured_note_value(
-            load, mount->type == SERVICE_MOUNT_IMAGE ? FIELD_KEPT : FIELD_ELSEWHERE, node);
+            load, field, mount->type == SERVICE_MOUNT_IMAGE ? FIELD_KEPT : FIELD_ELSEWHERE, node);
 }
 
 static const struct node *mount_type_encode(const struct encoder *encoder,

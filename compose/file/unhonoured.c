@@ -14,18 +14,20 @@
 /* ---- noting -----------------------------------------------------------------------------------
  */
 
-/* "build.labels", "volumes[1].volume.subpath": below the service; the whole at the top level. */
-static const char *path_below_owner(struct report *report)
+/* "build.labels", "volumes[1].type: image": below the service; the whole at the top level. */
+static const char *path_below_owner(struct report *report, const char *value)
 {
     struct report below = {.arena = report->arena};
     size_t first = report->depth > 2 ? 2 : report->depth - 1;
+    const char *path;
 
     for (size_t i = first; i < report->depth; i++)
         below.path[below.depth++] = report->path[i];
-    return report_path(&below);
+    path = report_path(&below);
+    return value ? arena_printf(report->arena, "%s: %s", path, value) : path;
 }
 
-static void note_kept(struct load *load, const struct node_entry *entry)
+static void note_kept(struct load *load, struct span span, const char *value)
 {
     struct report *report = &load->report;
     bool has_owner = report->depth > 2;
@@ -34,22 +36,21 @@ static void note_kept(struct load *load, const struct node_entry *entry)
                                     .section = has_owner ? report->path[0].key : NULL,
                                     .owner = has_owner ? report->path[1].key : NULL,
                                     .subject = has_owner ? report_subject(report) : "top level",
-                                    .path = path_below_owner(report),
-                                    .span = entry->span,
+                                    .path = path_below_owner(report, value),
+                                    .span = span,
                                 });
 }
 
-static void warn_elsewhere(struct load *load, const struct field *field,
-                           const struct node_entry *entry)
+static void warn_elsewhere(struct load *load, const struct field *field, struct span span,
+                           const char *value)
 {
     for (size_t i = 0; i < load->warned.n; i++) {
-        if (load->warned.items[i].field == field && load->warned.items[i].file == entry->span.file)
+        if (load->warned.items[i].field == field && load->warned.items[i].file == span.file)
             return;
     }
-    vec_push(&load->warned, (struct warned_key){.field = field, .file = entry->span.file});
-    report_warning(&load->report, entry->span, NULL,
-                   "%s: `%s` has no effect on a single Linux machine",
-                   report_subject(&load->report), path_below_owner(&load->report));
+    vec_push(&load->warned, (struct warned_key){.field = field, .file = span.file});
+    report_warning(&load->report, span, NULL, "%s: `%s` has no effect on a single Linux machine",
+                   report_subject(&load->report), path_below_owner(&load->report, value));
 }
 
 void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
@@ -64,33 +65,29 @@ void unhonoured_note(struct load *load, const struct field *field, const struct 
     case FIELD_HONOURED:
         break;
     case FIELD_KEPT:
-        note_kept(load, entry);
+        note_kept(load, entry->span, NULL);
         break;
     case FIELD_ELSEWHERE:
-        warn_elsewhere(load, field, entry);
+        warn_elsewhere(load, field, entry->span, NULL);
         break;
     }
 }
 
-void unhonoured_note_value(struct load *load, enum field_state state, const struct node *node)
+void unhonoured_note_value(struct load *load, const struct field *field, enum field_state state,
+                           const struct node *value)
 {
-    static const struct field states[] = {
-        [FIELD_HONOURED] = {.state = FIELD_HONOURED},
-        [FIELD_KEPT] = {.state = FIELD_KEPT},
-        [FIELD_ELSEWHERE] = {.state = FIELD_ELSEWHERE},
-    };
-    const char *key = load->report.path[load->report.depth - 1].key;
-    struct node_entry entry = {
-        .key = arena_printf(load->arena, "%s: %s", key, node->text),
-        .span = node->span,
-        .value = node,
-    };
-
-    report_leave(&load->report);
-    report_enter_key(&load->report, entry.key);
-    unhonoured_note(load, &states[state], &entry, node);
-    report_leave(&load->report);
-    report_enter_key(&load->report, key);
+    if (report_is_full(&load->report))
+        return;
+    switch (state) {
+    case FIELD_HONOURED:
+        break;
+    case FIELD_KEPT:
+        note_kept(load, value->span, value->text);
+        break;
+    case FIELD_ELSEWHERE:
+        warn_elsewhere(load, field, value->span, value->text);
+        break;
+    }
 }
 
 /* ---- refusing ---------------------------------------------------------------------------------

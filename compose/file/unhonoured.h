@@ -14,4 +14,5 @@ struct node_entry;
 void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
                      const struct node *value);
 /* The same for one value of a key that is honoured otherwise: "volumes[0].type: image". */
-void unhonoured_note_value(struct load *load, enum field_state state, const struct node *node);
+void unhonoured_note_value(struct load *load, const struct field *field, enum field_state state,
+                           const struct node *value);

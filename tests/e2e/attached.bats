@@ -57,6 +57,20 @@ END
     matches "$output" 'b-1 exited with code 3'
 }
 
+@test "attach: false hides a service's logs; up waits for its end all the same" {
+    compose <<'END'
+services:
+  a: {image: box, command: ["sh", "-c", "echo one"]}
+  b: {image: box, command: ["sh", "-c", "sleep 0.1; echo two; exit 3"], attach: false}
+END
+    LIMIT=10 run berth up
+    equal "$status" 0
+    matches "$output" '^a-1 \| one$'
+    lacks "$output" '[|] two'
+    matches "$output" 'b-1 exited with code 3'
+    matches "$(berth logs)" '[|] two'
+}
+
 @test "--abort-on-container-exit stops the rest and passes the code on" {
     compose <<'END'
 services:

@@ -125,3 +125,25 @@ END
     equal "$(berth exec -T web awk '/^Seccomp:/ { print $2 }' /proc/1/status)" 0
     berth exec -T web mknod /tmp/null c 1 3
 }
+
+@test "security_opt: no-new-privileges holds, the last one counts" {
+    compose <<'END'
+services:
+  usual: {image: box, command: sleep infinity}
+  held: {image: box, command: sleep infinity, security_opt: [no-new-privileges]}
+  free: {image: box, command: sleep infinity, security_opt: ["no-new-privileges:true", "no-new-privileges=false"]}
+END
+    up
+    equal "$(berth exec -T usual awk '/^NoNewPrivs/ { print $2 }' /proc/1/status)" 0
+    equal "$(berth exec -T held awk '/^NoNewPrivs/ { print $2 }' /proc/1/status)" 1
+    equal "$(berth exec -T free awk '/^NoNewPrivs/ { print $2 }' /proc/1/status)" 0
+}
+
+@test "network_mode: none leaves only loopback" {
+    compose <<'END'
+services:
+  web: {image: box, command: sleep infinity, network_mode: none}
+END
+    up
+    equal "$(berth exec -T web ls /sys/class/net)" lo
+}

@@ -57,7 +57,8 @@ static void check_schema(struct walk *walk, const struct field *field)
 static void check_state(struct walk *walk, const struct field *field)
 {
     bool is_kept_type = field->type->keep != NULL;
-    bool is_judged = walk->is_judged || field->state != FIELD_HONOURED;
+    bool is_judged = walk->is_judged || field->state != FIELD_HONOURED || field->type->judges ||
+                     (field->shape && field->shape->each && field->shape->each->type->judges);
 
     if (is_kept_type && field->type->decode)
         complain(walk, "is bound and kept");
