@@ -91,6 +91,7 @@ enum merge_rule {
     MERGE_REPLACE, /* the later one wins, even null */
     MERGE_PAIRS,   /* mapping of scalars: each later value wins, even null */
     MERGE_MAPS_OR_REPLACE, /* two mappings deep, else the later one */
+    MERGE_SAME_DRIVER,     /* logging: mappings deep, unless both name a driver and another one */
     MERGE_POOLS,           /* ipam.config: by subnet; pools only the base has are dropped */
 };
 

@@ -10,6 +10,7 @@
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
+#include "compose/file/types.h"
 #include "engine/base/arena.h"
 
 enum { POOLS_MAX = 1000 };
@@ -37,6 +38,25 @@ static const struct node *strip_tags(struct load *load, const struct node *node)
     return stripped;
 }
 
+/* `depends_on: [db]` stands for db's condition service_started, which then replaces what an earlier
+ * file asked for: as the reference does it, but hardly what was meant (compose.md 10). */
+static void warn_lost_condition(struct load *load, const struct node_entry *base,
+                                const struct node_entry *over)
+{
+    const struct node *before = node_get(base->value, "condition");
+    const struct node *after = node_get(over->value, "condition");
+    bool is_short = after && after->span.line == over->span.line &&
+                    after->span.column == over->span.column && after->span.file == over->span.file;
+
+    if (is_short && before && node_is_text(before) && strcmp(before->text, after->text) != 0)
+        report_warning(&load->report, over->span,
+                       "write it as a mapping with its condition, or mark it !override",
+                       "%s.%s: the short form replaces the condition %s of %s:%u by %s",
+                       report_path(&load->report), over->key, before->text,
+                       load->report.sources.items[before->span.file].name, before->span.line,
+                       after->text);
+}
+
 static void merge_entry(struct load *load, const struct field *field, struct node_entry *into,
                         const struct node_entry *over)
 {
@@ -52,6 +72,8 @@ static void merge_entry(struct load *load, const struct field *field, struct nod
         into->span = over->span;
         return;
     }
+    if (field && field->type == &type_depends_on)
+        warn_lost_condition(load, into, over);
     report_enter_key(&load->report, over->key);
     into->value = merge(load, below, into->value, over->value);
     report_leave(&load->report);
@@ -133,12 +155,24 @@ static const struct node *merge_pools(struct load *load, const struct node *base
     return pools;
 }
 
+/* The options of one logging driver mean nothing to another. */
+static bool is_other_driver(const struct node *base, const struct node *over)
+{
+    const struct node *before = node_get(base, "driver");
+    const struct node *after = node_get(over, "driver");
+
+    return before && after && node_is_text(before) && node_is_text(after) &&
+           strcmp(before->text, after->text) != 0;
+}
+
 static const struct node *merge(struct load *load, const struct field *field,
                                 const struct node *base, const struct node *over)
 {
     enum merge_rule rule = field ? field->merge : MERGE_GENERIC;
 
     if (over->tag == NODE_OVERRIDE || rule == MERGE_REPLACE || node_is_null(base))
+        return strip_tags(load, over);
+    if (rule == MERGE_SAME_DRIVER && is_other_driver(base, over))
         return strip_tags(load, over);
     if (node_is_null(over))
         return base;
