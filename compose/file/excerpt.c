@@ -28,7 +28,7 @@ bool excerpt_find(const struct source *source, struct span span, struct excerpt_
     return true;
 }
 
-static size_t skip_characters(struct str line, size_t n)
+size_t excerpt_skip(struct str line, size_t n)
 {
     size_t i = 0;
 
@@ -62,9 +62,9 @@ void excerpt_print(struct buf *out, struct str line, uint32_t column,
     line = (struct str){line.data + n_spaces, line.len - n_spaces};
     column -= n_spaces;
     n_hidden = column > EXCERPT_MAX ? column - EXCERPT_MAX / 2 : 0;
-    start = skip_characters(line, n_hidden);
+    start = excerpt_skip(line, n_hidden);
     line = (struct str){line.data + start, line.len - start};
-    end = skip_characters(line, EXCERPT_MAX);
+    end = excerpt_skip(line, EXCERPT_MAX);
     buf_printf(out, n_hidden > 0 ? "%*s…" : "%*s ", style->indent - 1, "");
     for (size_t i = 0; i < end && line.data[i] != '\r'; i++) {
         unsigned char c = (unsigned char)line.data[i];

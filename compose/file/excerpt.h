@@ -23,6 +23,9 @@ struct excerpt_cursor {
 bool excerpt_find(const struct source *source, struct span span, struct excerpt_cursor *cursor,
                   struct str *ret);
 
+/* Bytes of the line's first n characters. */
+size_t excerpt_skip(struct str line, size_t n);
+
 struct excerpt_style {
     int indent;        /* columns before the line */
     bool is_trimmed;   /* without the line's own indentation */

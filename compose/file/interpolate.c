@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/excerpt.h"
 #include "compose/file/history.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
@@ -196,8 +197,11 @@ static int expand(struct str template, const struct variables *variables, int de
         if (!dollar)
             break;
         n_taken = expand_dollar(template, variables, depth, out, err);
-        if (n_taken < 0)
+        if (n_taken < 0) {
+            if (variables->ret_failed && !*variables->ret_failed)
+                *variables->ret_failed = template.data; /* the innermost one */
             return -1;
+        }
         if (out->truncated)
             return error_set(err, ERROR_INVALID, "expands to more than %zu bytes", out->max);
         template = str_skip(template, (size_t)n_taken);
@@ -273,16 +277,46 @@ bool node_is_template(const struct node *node)
 
 /* ---- trees ----------------------------------------------------------------------------------- */
 
+/* PLACES_MAX: of messages with the exact place; it costs a look through the file. */
+enum { PLACES_MAX = 100 };
+
+/* Where byte `at` of the scalar's text stands, if the text stands in the file as it is, on one
+ * line; else where the scalar begins. */
+static struct span place_of(const struct report *report, const struct node *node, const char *at)
+{
+    struct span span = node->span;
+    struct excerpt_cursor cursor = {0};
+    size_t n_before = (size_t)(at - node->text);
+    struct str line;
+    size_t start;
+
+    if (report->n_warned + report->n_errors > PLACES_MAX || span.line == 0 ||
+        !excerpt_find(&report->sources.items[span.file], span, &cursor, &line))
+        return span;
+    start = excerpt_skip(line, span.column - 1);
+    if (start < line.len && (line.data[start] == '"' || line.data[start] == '\''))
+        start++;
+    if (line.len - start <= n_before || memcmp(line.data + start, node->text, n_before + 1) != 0)
+        return span;
+    span.column = 0;
+    for (size_t i = 0; i <= start + n_before; i++)
+        span.column += ((unsigned char)line.data[i] & 0xc0) != 0x80;
+    return span;
+}
+
 struct unset_place {
     struct report *report;
-    struct span span;
+    const struct node *node;
 };
 
 static void warn_unset_at(void *context, struct str name)
 {
     const struct unset_place *place = context;
+    const char *dollar = name.data - 1;
 
-    report_warning(place->report, place->span, NULL,
+    if (*dollar == '{')
+        dollar--;
+    report_warning(place->report, place_of(place->report, place->node, dollar), NULL,
                    "the \"" STR_FMT "\" variable is not set, defaulting to a blank string",
                    STR_ARG(name));
 }
@@ -290,7 +324,8 @@ static void warn_unset_at(void *context, struct str name)
 static const struct node *interpolate_scalar(struct report *report, const struct node *node,
                                              const struct variables *variables, size_t *n_bytes)
 {
-    struct unset_place place = {.report = report, .span = node->span};
+    struct unset_place place = {.report = report, .node = node};
+    const char *failed = NULL;
     struct variables with_place = *variables;
     struct error error = ERROR_INIT;
     struct node *expanded;
@@ -303,14 +338,17 @@ static const struct node *interpolate_scalar(struct report *report, const struct
     }
     with_place.warn_unset = warn_unset_at;
     with_place.warn_context = &place;
+    with_place.ret_failed = &failed;
     buf_init(&text, INTERPOLATE_TEXT_MAX);
     if (interpolate_text((struct str){node->text, node->text_len}, &with_place, &text, &error) <
         0) {
         bool is_template = text_starts_with(error.text, "invalid template");
 
-        report_error(report, node->span, is_template ? "write $$ for a literal $" : NULL,
-                     "%s%s: %s", is_template ? "invalid interpolation format for " : "",
-                     report_path(report), error.text);
+        report_error(report, failed ? place_of(report, node, failed) : node->span,
+                     is_template ? "write $$ for a literal $" : NULL, "%s%s: %s",
+                     is_template ? "invalid interpolation format for " : "", report_path(report),
+                     error.text);
+        report_silence(report, node->span);
         buf_release(&text);
         return node;
     }

@@ -24,8 +24,10 @@ enum {
 struct variables {
     const char *(*find)(const void *context, struct str name); /* NULL = unset */
     const void *context;
-    void (*warn_unset)(void *warn_context, struct str name); /* may be NULL */
+    /* May be NULL. `name` is a part of the template. */
+    void (*warn_unset)(void *warn_context, struct str name);
     void *warn_context;
+    const char **ret_failed; /* where in the template an error is; may be NULL */
     struct history *history; /* of trees: what was expanded; may be NULL */
 };
 

@@ -19,6 +19,7 @@ void report_release(struct report *report)
 {
     vec_release(&report->items);
     vec_release(&report->sources);
+    vec_release(&report->silenced);
 }
 
 uint32_t report_add_source(struct report *report, const char *name, const char *path,
@@ -28,13 +29,24 @@ uint32_t report_add_source(struct report *report, const char *name, const char *
     return (uint32_t)(report->sources.n - 1);
 }
 
+static bool is_silenced(const struct report *report, struct span span)
+{
+    for (size_t i = 0; i < report->silenced.n; i++) {
+        const struct span *known = &report->silenced.items[i];
+
+        if (known->file == span.file && known->line == span.line && known->column == span.column)
+            return true;
+    }
+    return false;
+}
+
 static void add(struct report *report, enum severity severity, struct span span, const char *hint,
                 const char *fmt, va_list args)
 {
     size_t *n = severity == SEVERITY_ERROR ? &report->n_errors : &report->n_warnings;
     struct buf message;
 
-    if ((*n)++ >= DIAGNOSTICS_MAX)
+    if (is_silenced(report, span) || (*n)++ >= DIAGNOSTICS_MAX)
         return;
     buf_init(&message, ERROR_TEXT_MAX);
     buf_vprintf(&message, fmt, args);
@@ -76,6 +88,12 @@ void report_warning(struct report *report, struct span span, const char *hint, c
     va_start(args, fmt);
     add(report, SEVERITY_WARNING, span, hint, fmt, args);
     va_end(args);
+}
+
+void report_silence(struct report *report, struct span span)
+{
+    if (report->silenced.n < DIAGNOSTICS_MAX) /* more errors are not kept, either */
+        vec_push(&report->silenced, span);
 }
 
 bool report_is_full(const struct report *report)

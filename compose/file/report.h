@@ -20,6 +20,7 @@ struct report {
     struct arena *arena;
     VEC(struct diagnostic) items;
     VEC(struct source) sources;
+    VEC(struct span) silenced;
     size_t n_errors;
     size_t n_warnings;
     size_t n_warned; /* calls, with those that said the same again */
@@ -41,6 +42,10 @@ int report_error(struct report *report, struct span span, const char *hint, cons
     __attribute__((format(printf, 4, 5)));
 void report_warning(struct report *report, struct span span, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* There is an error about the value at `span`: what is said about it from now on is only its
+ * consequence, and dropped. */
+void report_silence(struct report *report, struct span span);
 
 /* More errors are only counted: what costs time to find out is no longer worth it. */
 bool report_is_full(const struct report *report);

@@ -174,7 +174,10 @@ void encode_put(struct node *node, const char *key, const struct node *value)
 static void text_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
 {
-    *SLOT(const char *, object, field) = want_text(load, node);
+    const char *text = want_text(load, node);
+
+    if (!text || *text || field->is_required) /* an empty one says nothing: ${NOT_SET} */
+        *SLOT(const char *, object, field) = text;
 }
 
 static const struct node *text_encode(const struct encoder *encoder, const struct field *field,
@@ -234,7 +237,9 @@ static void hostname_decode(struct load *load, const struct field *field, const 
 {
     const char *name = want_text(load, node);
 
-    if (name && (strlen(name) > 64 || (*name && !is_word(name, "_.-"))))
+    if (name && !*name)
+        return;
+    if (name && (strlen(name) > 64 || !is_word(name, "_.-")))
         report_error(&load->report, node->span, NULL,
                      "%s: \"%s\" is no host name: letters, digits, '-', '.' and '_', at most 64",
                      report_path(&load->report), name);
