@@ -107,7 +107,7 @@ ZYGOTE_LDFLAGS := -static -nostdlib $(if $(IS_CLANG),,-no-pie) -s -Wl,--gc-secti
 UNIT_SOURCES     := $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/unit/*/*/*.c))
 GOLDEN_SOURCES   := $(sort $(wildcard tests/golden/*.c))
 PROPERTY_SOURCES := $(filter-out %_world.c,$(sort $(wildcard tests/property/*.c)))
-FUZZ_SOURCES     := $(filter-out tests/fuzz/main.c,$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_SOURCES     := $(filter-out tests/fuzz/main.c %_world.c,$(sort $(wildcard tests/fuzz/*.c)))
 UNIT_TESTS     := $(UNIT_SOURCES:%.c=$(B)/%)
 GOLDEN_TESTS   := $(GOLDEN_SOURCES:%.c=$(B)/%)
 PROPERTY_TESTS := $(PROPERTY_SOURCES:%.c=$(B)/%)
@@ -163,13 +163,16 @@ $(B)/berth-zygote: $(ZYGOTE_OBJECTS)
 	$(call say,$@)$(CC) $(ZYGOTE_LDFLAGS) -o $@ $^
 
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ALL_ARCHIVES)
-	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/tests/fuzz/main.o -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
 	    $(MAIN_LIBS) $(WORKER_LIBS)
 # what several tests share is in a file that ends with _world.c
 $(filter $(B)/tests/integration/container%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/container_world.o
 $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integration/build_network: \
     $(B)/tests/integration/build_world.o
 $(B)/tests/property/plan: $(B)/tests/property/plan_world.o
+$(B)/tests/property/compose: $(B)/tests/compose_laws.o $(B)/tests/property/compose_world.o
+COMPOSE_FUZZ_OBJECTS := tests/compose_laws.o tests/fuzz/mutate_world.o
+$(addprefix $(B)/tests/fuzz/,yaml merge load): $(addprefix $(B)/,$(COMPOSE_FUZZ_OBJECTS))
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o
 $(filter $(B)/tests/integration/image%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/image_world.o
@@ -243,13 +246,16 @@ build/fuzz/lib.a: $(FUZZ_OBJECTS)
 	$(call say,$@)$(AR) rcsD $@ $^
 build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/lib.a
 	@mkdir -p $(@D)
-	$(call say,$@)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(MAIN_LIBS) $(WORKER_LIBS)
+	$(call say,$@)clang -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) build/fuzz/lib.a $(MAIN_LIBS) $(WORKER_LIBS)
 
-fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%)  ## libFuzzer on every tests/fuzz/*.c (FUZZ_SECONDS=60 each)
+$(addprefix build/fuzz/bin/,yaml merge load): $(addprefix build/fuzz/,$(COMPOSE_FUZZ_OBJECTS))
+
+fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%) $(SEED_TESTS)  ## libFuzzer on every tests/fuzz/*.c (FUZZ_SECONDS=60 each)
 	@set -e; for fuzzer in $(notdir $(basename $(FUZZ_SOURCES))); do \
 	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; \
-	    dict=; [ ! -f tests/fuzz/$$fuzzer.dict ] || dict=-dict=tests/fuzz/$$fuzzer.dict; \
-	    build/fuzz/bin/$$fuzzer $$dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    case $$fuzzer in load|merge) tests/fuzz/seeds-from-golden $$fuzzer build/fuzz/corpus/$$fuzzer ;; esac; \
+	    { cat tests/fuzz/$$fuzzer.dict 2>/dev/null || :; $(B)/tests/fuzz/$$fuzzer --dictionary; } > build/fuzz/$$fuzzer.dict; \
+	    build/fuzz/bin/$$fuzzer -dict=build/fuzz/$$fuzzer.dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 	        -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; done
 
 bench: all  ## measure berth beside its peers

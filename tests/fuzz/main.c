@@ -1,9 +1,11 @@
 /* Runs the seeds of a fuzzer as ordinary tests, without libFuzzer:  tests/fuzz/seeds/NAME/ for the
- * program NAME. What the fuzzer found once stays there as a seed. */
+ * program NAME. What the fuzzer found once stays there as a seed. --dictionary prints the words
+ * that its mutations know, if it has any of its own. */
 
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -15,14 +17,20 @@
 enum { SEED_MAX_BYTES = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void mutate_print_dictionary(void) __attribute__((weak));
 
 int main(int argc, char **argv)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    const char *name = path_base(argv[argc - 1]);
+    const char *name = path_base(argv[0]);
     const char *dir = arena_printf(&arena, "tests/fuzz/seeds/%s", name);
     struct strings seeds = {0};
 
+    if (argc > 1 && strcmp(argv[1], "--dictionary") == 0) {
+        if (mutate_print_dictionary)
+            mutate_print_dictionary();
+        return 0;
+    }
     (void)fs_list(AT_FDCWD, dir, &arena, &seeds, NULL); /* no folder: only the empty input */
     printf("1..%zu\n", seeds.n + 1);
     (void)LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
