@@ -252,7 +252,7 @@ int engine_session_update(struct engine_session *session, uint32_t tag,
     }
     if (engine_image_cached(engine, spec->image_id ? spec->image_id : spec->image, &image, err) <
             0 ||
-        container_record_update(engine->state_fd, id, spec, image, err) < 0)
+        container_record_stage(engine->state_fd, id, spec, image, err) < 0)
         return error_wrap(err, "update container \"%s\"", spec->name);
     return send_request(session, request_new(OP_UPDATE, tag, spec->name), err);
 }

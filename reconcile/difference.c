@@ -23,6 +23,7 @@ static const struct {
     {"memory_bytes", FIELD_LIVE},
     {"nano_cpus", FIELD_LIVE},
     {"pids_limit", FIELD_LIVE},
+    {"ports", FIELD_LIVE},
     {"restart", FIELD_LIVE},
     {"restart_max_retries", FIELD_LIVE},
     {"stop_grace_ns", FIELD_LIVE},

@@ -179,7 +179,9 @@ static void resolved_from_json(struct arena *arena, const json_t *json,
     };
 }
 
-static int document_write(int dir_fd, const char *id, int64_t created_ns,
+static const char document_name[] = "container.json", next_document_name[] = "container.next.json";
+
+static int document_write(int dir_fd, const char *name, const char *id, int64_t created_ns,
                           const struct container_spec *spec, const struct image_info *image,
                           struct error *err)
 {
@@ -199,7 +201,7 @@ static int document_write(int dir_fd, const char *id, int64_t created_ns,
     if (text.len > RECORD_MAX_BYTES)
         return error_set(err, ERROR_INVALID, "its specification is larger than %d bytes",
                          RECORD_MAX_BYTES);
-    return fs_replace(dir_fd, "container.json", text.data, text.len, 0600, FS_VOLATILE, err);
+    return fs_replace(dir_fd, name, text.data, text.len, 0600, FS_VOLATILE, err);
 }
 
 /* ------------------------------------------------------------------ names */
@@ -403,7 +405,7 @@ int container_record_create(int state_fd, const struct container_spec *spec,
     /* The document comes last: with it the container exists, and is in every list. */
     if (dir_make(state_fd, id, &dir_fd, err) < 0 ||
         index_add(state_fd, spec->project, spec->name, id, err) < 0 ||
-        document_write(dir_fd, id, clock_realtime_ns(), spec, image, err) < 0) {
+        document_write(dir_fd, document_name, id, clock_realtime_ns(), spec, image, err) < 0) {
         (void)container_record_remove(state_fd, id, spec->name, spec->project, &ignored);
         (void)container_records_sweep(state_fd, &ignored);
         return -1;
@@ -412,8 +414,8 @@ int container_record_create(int state_fd, const struct container_spec *spec,
     return 0;
 }
 
-int container_record_update(int state_fd, const char *id, const struct container_spec *spec,
-                            const struct image_info *image, struct error *err)
+int container_record_stage(int state_fd, const char *id, const struct container_spec *spec,
+                           const struct image_info *image, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     struct container_record record = {0};
@@ -424,9 +426,21 @@ int container_record_update(int state_fd, const char *id, const struct container
         return -1;
     result = container_dir_open(state_fd, id, &dir_fd, err);
     if (result == 0)
-        result = document_write(dir_fd, id, record.created_ns, spec, image, err);
+        result =
+            document_write(dir_fd, next_document_name, id, record.created_ns, spec, image, err);
     container_record_release(&record);
     return result;
+}
+
+int container_record_commit(int state_fd, const char *id, struct error *err)
+{
+    cleanup_fd int dir_fd = -1;
+
+    if (container_dir_open(state_fd, id, &dir_fd, err) < 0)
+        return -1;
+    if (renameat(dir_fd, next_document_name, dir_fd, document_name) < 0)
+        return error_sys(err, errno, "replace the record of container %.12s", id);
+    return 0;
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -472,8 +486,8 @@ static int document_parse(struct arena *arena, const char *id, const json_t *jso
     return 0;
 }
 
-int container_record_read(int state_fd, struct arena *arena, const char *id,
-                          struct container_record *ret, struct error *err)
+static int record_read(int state_fd, struct arena *arena, const char *id, const char *name,
+                       struct container_record *ret, struct error *err)
 {
     cleanup_arena struct arena scratch = ARENA_INIT;
     cleanup_json json_t *json = NULL;
@@ -482,13 +496,25 @@ int container_record_read(int state_fd, struct arena *arena, const char *id,
 
     if (!id_is_valid(id))
         return error_set(err, ERROR_INVALID, "\"%s\" is no container id", id);
-    path = arena_printf(&scratch, "containers/%s/container.json", id);
+    path = arena_printf(&scratch, "containers/%s/%s", id, name);
     if (json_read_at(state_fd, path, RECORD_MAX_BYTES, &json, err) < 0 ||
         document_parse(arena, id, json, &record, err) < 0)
         return error_wrap(err, "read the record of container %.12s", id);
     record.json = ptr_take(&json);
     *ret = record;
     return 0;
+}
+
+int container_record_read(int state_fd, struct arena *arena, const char *id,
+                          struct container_record *ret, struct error *err)
+{
+    return record_read(state_fd, arena, id, document_name, ret, err);
+}
+
+int container_record_read_staged(int state_fd, struct arena *arena, const char *id,
+                                 struct container_record *ret, struct error *err)
+{
+    return record_read(state_fd, arena, id, next_document_name, ret, err);
 }
 
 /* The ids that the links in a directory hold, sorted by the links' names. */

@@ -90,9 +90,12 @@ int container_record_create(int state_fd, const struct container_spec *spec,
                             const struct image_info *image, char ret_id[static CONTAINER_ID_SIZE],
                             struct error *err);
 
-/* Replace spec (and what follows from it) of a container that stays: a live update. */
-int container_record_update(int state_fd, const char *id, const struct container_spec *spec,
-                            const struct image_info *image, struct error *err);
+/* A live update: spec (and what follows from it) of a container that stays. Staged by who wants it,
+ * committed by its keeper when the container is so: whoever is killed before leaves the record that
+ * is true, and the difference is found again. */
+int container_record_stage(int state_fd, const char *id, const struct container_spec *spec,
+                           const struct image_info *image, struct error *err);
+int container_record_commit(int state_fd, const char *id, struct error *err);
 
 /* ------------------------------------------------------------------ reading */
 
@@ -114,6 +117,9 @@ bool container_state_settle(struct container_state *state, const char *boot_id);
 /* Ids of a project's containers, or of all (project NULL), sorted by name (by id). */
 int container_ids_list(int state_fd, struct arena *arena, const char *project, struct strings *ret,
                        struct error *err);
+
+int container_record_read_staged(int state_fd, struct arena *arena, const char *id,
+                                 struct container_record *ret, struct error *err);
 
 /* ------------------------------------------------------------------ the keeper's side */
 

@@ -375,6 +375,116 @@ int attach_ports(struct supervised *container, const struct container_record *re
     return 0;
 }
 
+static void port_release(struct supervised_port *port)
+{
+    proxy_free(port->proxy);
+    port_reservation_release(&port->reservation);
+    port->proxy = NULL;
+}
+
+/* The port of `was` is what `want` asks for. */
+static bool is_same_port(const struct port_spec *was, const struct port_spec *want,
+                         const struct supervised_port *port)
+{
+    bool same_number =
+        want->host_first == 0
+            ? was->host_first == 0
+            : port->host_port >= want->host_first &&
+                  port->host_port <= (want->host_last ? want->host_last : want->host_first);
+
+    return same_number &&
+           text_equal(was->host_ip ? was->host_ip : "", want->host_ip ? want->host_ip : "") &&
+           was->container_port == want->container_port &&
+           strcmp(was->protocol, want->protocol) == 0;
+}
+
+enum { NOT_KEPT = -1 };
+
+/* from[i]: which of the old ports the new one is. Every one is used once. */
+static void match_ports(const struct supervised *container, const struct container_spec *old,
+                        const struct container_spec *spec, int *from)
+{
+    bool is_used[PORTS_MAX] = {false};
+
+    for (size_t i = 0; i < spec->n_ports; i++) {
+        from[i] = NOT_KEPT;
+        for (size_t j = 0; j < container->n_ports && from[i] == NOT_KEPT; j++) {
+            if (is_used[j] || !is_same_port(&old->ports[j], &spec->ports[i], &container->ports[j]))
+                continue;
+            is_used[j] = true;
+            from[i] = (int)j;
+        }
+    }
+    for (size_t j = 0; j < container->n_ports; j++) {
+        if (!is_used[j])
+            port_release(&container->ports[j]);
+    }
+}
+
+/* Back to the ports of `before`, of which those that are not kept were released. */
+static void restore_ports(struct supervised *container, const struct container_spec *old,
+                          const struct supervised_port *before, size_t n_before)
+{
+    struct error err = ERROR_INIT;
+
+    container->n_ports = 0;
+    for (size_t j = 0; j < n_before; j++) {
+        struct supervised_port *port = &container->ports[container->n_ports];
+
+        *port = before[j];
+        if (port->reservation.fd4 >= 0 || port->reservation.fd6 >= 0 || port->proxy ||
+            reserve(container, &old->ports[j], &before[j], port, &err) == 0)
+            container->n_ports++;
+        else
+            keeper_log("ports of \"%s\": %s, continuing without it", container->name, err.text);
+    }
+    if (publish(container, &err) < 0)
+        keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
+}
+
+int attach_change_ports(struct supervised *container, const struct container_record *old,
+                        const struct container_record *record, struct error *err)
+{
+    const struct container_spec *spec = record->spec;
+    struct supervised_port *before = container->ports;
+    size_t n_before = container->n_ports;
+    int from[PORTS_MAX], result = 0;
+
+    if (container->n_endpoints == 0 || (spec->n_ports == 0 && n_before == 0))
+        return 0;
+    if (spec->n_ports > PORTS_MAX)
+        return error_set(err, ERROR_INVALID, "publish ports: more than %d", (int)PORTS_MAX);
+    if (n_before != old->spec->n_ports) { /* some could not be had again: begin anew */
+        attach_release_ports(container);
+        return attach_ports(container, record, err);
+    }
+    match_ports(container, old->spec, spec, from);
+    container->ports =
+        x_alloc_array(spec->n_ports > n_before ? spec->n_ports : n_before, sizeof(*before));
+    container->n_ports = 0;
+    for (size_t i = 0; i < spec->n_ports && result == 0; i++) {
+        if (from[i] != NOT_KEPT)
+            container->ports[i] = before[from[i]];
+        else
+            result = reserve(container, &spec->ports[i], NULL, &container->ports[i], err);
+        container->n_ports += result == 0;
+    }
+    if (result == 0)
+        result = publish(container, err);
+    if (result < 0) {
+        for (size_t i = 0; i < container->n_ports; i++) {
+            if (from[i] == NOT_KEPT)
+                port_release(&container->ports[i]);
+            else
+                before[from[i]] = container->ports[i]; /* it may have its proxy now */
+        }
+        restore_ports(container, old->spec, before, n_before);
+        (void)error_wrap(err, "publish ports");
+    }
+    free(before);
+    return result;
+}
+
 void attach_release_ports(struct supervised *container)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
@@ -390,10 +500,8 @@ void attach_release_ports(struct supervised *container)
          network_publish(&dirs, network, container->id, NULL, 0, &err) < 0) &&
         err.code != ERROR_NOT_FOUND)
         keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
-    for (size_t i = 0; i < container->n_ports; i++) {
-        proxy_free(container->ports[i].proxy);
-        port_reservation_release(&container->ports[i].reservation);
-    }
+    for (size_t i = 0; i < container->n_ports; i++)
+        port_release(&container->ports[i]);
     free(container->ports);
     container->ports = NULL;
     container->n_ports = 0;

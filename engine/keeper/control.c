@@ -394,52 +394,13 @@ static int on_remove(const struct request *request, struct error *err)
     return 0;
 }
 
-static int update(struct supervised *container, const struct container_record *record,
-                  struct error *err)
-{
-    struct keeper *keeper = container->keeper;
-    const struct container_spec *spec = record->spec;
-    struct cgroup_limits limits = CGROUP_LIMITS_INIT;
-    int stop_signal = SIGTERM;
-    bool has_process = lifecycle_has_process(&container->life);
-
-    (void)parse_signal(str_from(record->resolved.process.stop_signal), &stop_signal, NULL);
-    container->publishes_ports = spec->n_ports > 0;
-    lifecycle_update(&container->life, spec, stop_signal);
-    if (!has_process)
-        return 0;
-    limits.memory_bytes = spec->memory_bytes;
-    limits.nano_cpus = spec->nano_cpus;
-    limits.pids_limit = spec->pids_limit;
-    limits.all_devices = spec->privileged;
-    if (cgroup_update(&keeper->layout, keeper->place.project, container->name, &limits, err) < 0)
-        return -1;
-    if (container->life.state != LIFE_RUNNING)
-        return 0;
-    attach_release_ports(container);
-    if (attach_ports(container, record, err) < 0)
-        return -1;
-    probe_free(container);
-    if (probe_new(container, record, err) < 0)
-        return -1;
-    probe_start(container);
-    return 0;
-}
-
 static int on_update(const struct request *request, struct error *err)
 {
-    cleanup_arena struct arena arena = ARENA_INIT;
-    struct container_record record = {0};
     struct supervised *container;
-    int result;
 
-    if (named(request, &container, err) < 0 ||
-        container_record_read(request->keeper->place.state_fd, &arena, container->id, &record,
-                              err) < 0)
+    if (named(request, &container, err) < 0)
         return -1;
-    result = update(container, &record, err);
-    container_record_release(&record);
-    if (result < 0)
+    if (update_container(container, err) < 0)
         return error_wrap(err, "update container \"%s\"", container->name);
     supervise_changed(container);
     answer(request->client, request->tag, NULL);

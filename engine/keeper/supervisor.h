@@ -223,6 +223,9 @@ int build_cgroup(struct supervised *container, const struct container_spec *spec
 int build_seccomp(struct keeper *keeper, const struct container_spec *spec, uint64_t capabilities,
                   struct buf *ret, struct error *err);
 
+/* update.c */
+int update_container(struct supervised *container, struct error *err);
+
 /* attach.c */
 int attach_networks(struct supervised *container, const struct container_record *record,
                     struct error *err);
@@ -232,6 +235,10 @@ int attach_resolver(struct supervised *container, const struct container_record 
                     struct error *err);
 int attach_name_files(struct supervised *container, const struct container_record *record,
                       struct error *err);
+/* Of a running container whose record was `old`: ports that stay stay open. On failure they are as
+ * before, as far as nobody else has taken them meanwhile. */
+int attach_change_ports(struct supervised *container, const struct container_record *old,
+                        const struct container_record *record, struct error *err);
 void attach_set_running(struct supervised *container, bool is_running);
 void attach_release_ports(struct supervised *container);
 void attach_release(struct supervised *container); /* namespace and ports; addresses stay */

@@ -96,14 +96,18 @@ END
     wait_until restarted
 }
 
-@test "a changed port is published, the old one closed" {
+@test "a changed port is published, the old one closed, while the container runs" {
     ported() { echo "services: {web: {image: box, command: [nc, -ll, -p, '80', -e, echo, hello], ports: ['$1:80']}}" | compose; }
     answers() { [ "$(in_host busybox nc -w 2 127.0.0.1 "$1" </dev/null)" = hello ]; }
     ported 8085
     up
     wait_until answers 8085
+    local before="$(id_of web) $(pid_of web)"
     ported 8086
+    run berth plan
+    matches "$output" "container update +$PROJECT-web-1 +ports 8085:80/tcp -> 8086:80/tcp"
     up
+    equal "$(id_of web) $(pid_of web)" "$before"
     equal "$(info web '.Publishers[0].PublishedPort')" 8086
     wait_until answers 8086
     ! answers 8085

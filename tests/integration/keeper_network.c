@@ -194,6 +194,98 @@ TEST(a_port_that_is_taken_is_an_error_that_names_it)
     network_end(world, network);
 }
 
+static struct port_spec tcp_port(uint16_t host, uint16_t container)
+{
+    return (struct port_spec){
+        .host_first = host, .host_last = host, .container_port = container, .protocol = "tcp"};
+}
+
+static void await_text(struct world *world, uint16_t port, const char *text)
+{
+    int tries = 0;
+
+    while (strcmp(ask(world, port), text) != 0 && ++tries < 200)
+        usleep(10000);
+    CHECK_TEXT(ask(world, port), text);
+}
+
+/* Says "x" and expects to hear it. */
+static void check_echo(int fd)
+{
+    char heard = 0;
+
+    CHECK(write(fd, "x", 1) == 1);
+    CHECK(read(fd, &heard, 1) == 1);
+    CHECK_INT(heard, 'x');
+}
+
+static int try_update(struct world *world, const struct container_spec *spec, struct error *err)
+{
+    uint32_t tag = ++world->last_tag;
+
+    CHECK_OK(engine_session_update(world->session, tag, spec, err), err);
+    return world_answer(world, tag, err);
+}
+
+TEST(ports_change_while_it_runs_and_those_that_stay_stay_open)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec server =
+        networked(world, network, "server",
+                  "nc -ll -p 80 -e echo one & nc -ll -p 81 -e echo two & "
+                  "nc -ll -p 82 -e cat");
+    struct container_spec other = networked(world, network, "other", NULL);
+    struct port_spec ports[] = {tcp_port(8001, 80), tcp_port(8002, 82)};
+    struct port_spec others = tcp_port(8009, 80);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(8002), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct error err = ERROR_INIT;
+    pid_t pid;
+
+    server.ports = ports;
+    server.n_ports = 2;
+    other.ports = &others;
+    other.n_ports = 1;
+    world_run(world, &server);
+    world_run(world, &other);
+    pid = world_info(world, server.name).pid;
+    await_text(world, 8001, "one\n");
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    check_echo(fd);
+
+    /* One goes, one comes, one stays with its connection. */
+    ports[0] = tcp_port(8003, 81);
+    CHECK_OK(try_update(world, &server, &err), &err);
+    await_text(world, 8003, "two\n");
+    CHECK_TEXT(ask(world, 8001), "");
+    check_echo(fd);
+    /* The same number for another port of the container. */
+    ports[0] = tcp_port(8003, 80);
+    CHECK_OK(try_update(world, &server, &err), &err);
+    await_text(world, 8003, "one\n");
+
+    /* Taken: all is as it was, and the record says so. */
+    ports[0] = tcp_port(8009, 81);
+    CHECK(try_update(world, &server, &err) < 0);
+    CHECK_CONTAINS(err.text, other.name);
+    CHECK_TEXT(ask(world, 8003), "one\n");
+    check_echo(fd);
+    CHECK_INT(world_info(world, server.name).n_ports, 2);
+    CHECK_INT(world_info(world, server.name).spec->ports[0].host_first, 8003);
+
+    server.n_ports = 0;
+    CHECK_OK(try_update(world, &server, &err), &err);
+    CHECK_TEXT(ask(world, 8003), "");
+    CHECK_INT(world_info(world, server.name).n_ports, 0);
+    CHECK_INT(world_info(world, server.name).pid, pid);
+    close(fd);
+    world_do(world, WORLD_REMOVE, &server);
+    world_do(world, WORLD_REMOVE, &other);
+    network_end(world, network);
+}
+
 /* In whatever order they come. */
 static void await_answers(struct world *world, int n)
 {
