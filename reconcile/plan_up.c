@@ -20,18 +20,6 @@ static void slot_decide(struct planner *planner, struct slot *slot, enum slot_ac
     slot->n_reasons = 1;
 }
 
-/* In front of those it has: what forces a stop says so first. */
-static void slot_add_reason(struct planner *planner, struct slot *slot, struct reason reason)
-{
-    struct reason *reasons = arena_new_array(planner->arena, struct reason, slot->n_reasons + 1);
-
-    reasons[0] = reason;
-    if (slot->n_reasons > 0)
-        memcpy(reasons + 1, slot->reasons, slot->n_reasons * sizeof(*reasons));
-    slot->reasons = reasons;
-    slot->n_reasons++;
-}
-
 static size_t image_index(const struct planner *planner, const char *reference)
 {
     for (size_t i = 0; i < planner->want->n_images; i++) {
@@ -160,12 +148,12 @@ static void decide_restarts(struct planner *planner)
                 !container_is_running(slot->have))
                 continue;
             slot->restarts = true;
-            slot_add_reason(planner, slot,
-                            (struct reason){.kind = REASON_DEPENDENCY,
-                                            .text = arena_printf(planner->arena,
-                                                                 "%s is replaced (restart: true)",
-                                                                 dependency->service),
-                                            .span = dependency->span});
+            planner_add_reason(planner, slot,
+                               (struct reason){.kind = REASON_DEPENDENCY,
+                                               .text = arena_printf(
+                                                   planner->arena, "%s is replaced (restart: true)",
+                                                   dependency->service),
+                                               .span = dependency->span});
         }
     }
 }
@@ -183,6 +171,7 @@ int planner_decide_up(struct planner *planner, struct error *err)
             slot_decide(planner, slot, SLOT_CREATE,
                         (struct reason){.kind = REASON_ABSENT, .text = "not found"});
     }
+    planner_decide_ports(planner);
     decide_restarts(planner);
     return 0;
 }
@@ -396,8 +385,7 @@ static void follow_dependents(const struct planner *planner, const struct slot *
     for (size_t i = 0; i < planner->want->n_containers; i++) {
         const struct slot *dependent = &planner->slots[i];
 
-        if (dependent->restarts && planner_follows(planner, dependent, slot) &&
-            slot_dependency(dependent, slot)->restart)
+        if (planner_follows(planner, dependent, slot) && slot_dependency(dependent, slot)->restart)
             edges_add(after, dependent->stop);
     }
 }
@@ -475,6 +463,28 @@ static void create_edges(const struct planner *planner, const struct slot *slot,
     }
 }
 
+/* Before all that starts: who gets a port may wait for one that changes away from it. */
+static void add_updates(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->want->n_containers; i++) {
+        struct slot *slot = &planner->slots[planner->order[i]];
+        struct edges after = {.list = VEC_INIT};
+        struct plan_node node = {
+            .kind = OP_CONTAINER_UPDATE,
+            .subject = slot->want->spec.name,
+            .span = slot->want->span,
+            .container = slot->spec,
+            .reasons = slot->reasons,
+            .n_reasons = slot->n_reasons,
+        };
+
+        if (slot->action != SLOT_UPDATE)
+            continue;
+        planner_follow_ports(planner, slot, &after);
+        slot->update = planner_add(planner, node, &after);
+    }
+}
+
 static void add_container(struct planner *planner, struct slot *slot)
 {
     struct edges after = {.list = VEC_INIT};
@@ -500,8 +510,6 @@ static void add_container(struct planner *planner, struct slot *slot)
         slot->create = planner_add(planner, node, &after);
         break;
     case SLOT_UPDATE:
-        node.kind = OP_CONTAINER_UPDATE;
-        slot->update = planner_add(planner, node, &after);
         starts = starts && (slot->restarts || needs_start(slot));
         break;
     case SLOT_START:
@@ -548,6 +556,7 @@ int plan_up(struct planner *planner, struct error *err)
     if (add_networks(planner, err) < 0)
         return -1;
     add_volumes(planner);
+    add_updates(planner);
     for (size_t i = 0; i < planner->want->n_containers; i++)
         add_container(planner, &planner->slots[planner->order[i]]);
     if (planner->options->wait)

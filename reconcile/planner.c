@@ -46,6 +46,17 @@ const struct reason *planner_reason(struct planner *planner, struct reason reaso
     return arena_memdup(planner->arena, &reason, sizeof(reason));
 }
 
+void planner_add_reason(struct planner *planner, struct slot *slot, struct reason reason)
+{
+    struct reason *reasons = arena_new_array(planner->arena, struct reason, slot->n_reasons + 1);
+
+    reasons[0] = reason;
+    if (slot->n_reasons > 0)
+        memcpy(reasons + 1, slot->reasons, slot->n_reasons * sizeof(*reasons));
+    slot->reasons = reasons;
+    slot->n_reasons++;
+}
+
 bool container_is_running(const struct observed_container *container)
 {
     return container &&
@@ -289,6 +300,7 @@ void planner_start_slot(struct planner *planner, struct slot *slot)
         if (planner_follows(planner, slot, other))
             edges_add(&after, condition_node(planner, other, slot_dependency(slot, other)));
     }
+    planner_follow_ports(planner, slot, &after);
     edges_add(&after, slot->stop);
     edges_add(&after, slot->create);
     edges_add(&after, slot->update);

@@ -61,6 +61,9 @@ int planner_add(struct planner *planner, struct plan_node node, struct edges *ed
 
 const struct reason *planner_reason(struct planner *planner, struct reason reason);
 
+/* In front of those it has: what forces a stop says so first. */
+void planner_add_reason(struct planner *planner, struct slot *slot, struct reason reason);
+
 bool container_is_running(const struct observed_container *container);
 
 /* Order the slots by their services' dependencies; ERROR_CYCLE names the cycle. */
@@ -84,6 +87,12 @@ void planner_stop_slots(struct planner *planner, bool (*wants_stop)(const struct
 /* Stop (if it runs) and remove a container that has no slot. Returns the remove node. */
 int planner_remove_observed(struct planner *planner, const struct observed_container *container,
                             const struct reason *reason, bool with_volumes);
+
+/* plan_ports.c: edges to those that let go of a host port the slot gets; updates are made before.
+ */
+void planner_follow_ports(const struct planner *planner, const struct slot *slot,
+                          struct edges *after);
+void planner_decide_ports(struct planner *planner);
 
 /* Start node of a slot, behind all it depends on, with the wait nodes that needs. */
 void planner_start_slot(struct planner *planner, struct slot *slot);

@@ -71,6 +71,17 @@ static void add_labels(struct arena *arena, struct container_spec *spec, const c
     spec->labels.n = 1;
 }
 
+/* A host port of its own within the project; another version may give it to another service. */
+static void add_port(struct arena *arena, struct container_spec *spec, uint32_t number)
+{
+    spec->ports = arena_new(arena, struct port_spec);
+    spec->n_ports = 1;
+    spec->ports[0] = (struct port_spec){.host_first = (uint16_t)(8000 + number),
+                                        .host_last = (uint16_t)(8000 + number),
+                                        .container_port = 80,
+                                        .protocol = "tcp"};
+}
+
 static struct container_spec random_spec(struct arena *arena, struct random *random,
                                          const char *service)
 {
@@ -147,6 +158,7 @@ const struct desired *random_desired(struct arena *arena, struct random *random)
     struct desired *desired = arena_new(arena, struct desired);
     uint32_t n = 1 + random_below(random, SERVICES_MAX);
     struct desired_container *containers = arena_new_array(arena, struct desired_container, n);
+    uint32_t first_port = random_below(random, SERVICES_MAX);
 
     desired->project = "p";
     desired->services = service_list(arena, n);
@@ -156,6 +168,8 @@ const struct desired *random_desired(struct arena *arena, struct random *random)
             .service = service_names[i],
             .number = 1,
         };
+        if (random_one_in(random, 2))
+            add_port(arena, &containers[i].spec, (i + first_port) % SERVICES_MAX);
         add_dependencies(arena, random, &containers[i], i);
     }
     desired->containers = containers;
@@ -287,6 +301,19 @@ static void check_start(struct machine *machine, const struct plan_node *node,
     }
 }
 
+static void check_port(struct machine *machine, const struct plan_node *node,
+                       const struct container_spec *spec)
+{
+    for (size_t i = 0; i < machine->state.n_containers && spec->n_ports > 0; i++) {
+        const struct observed_container *other = &machine->state.containers[i];
+
+        if (!text_equal(other->name, spec->name) && container_runs(other) &&
+            other->spec.n_ports > 0 && other->spec.ports[0].host_first == spec->ports[0].host_first)
+            machine_broken(machine, node,
+                           arena_printf(machine->arena, "%s still has its port", other->name));
+    }
+}
+
 static void do_container(struct machine *machine, const struct plan_node *node,
                          const struct desired *desired)
 {
@@ -309,12 +336,15 @@ static void do_container(struct machine *machine, const struct plan_node *node,
         if (container_runs(container))
             machine_broken(machine, node, "it runs already");
         check_start(machine, node, desired);
+        check_port(machine, node, &container->spec);
         container->status = CONTAINER_RUNNING;
         container->health = HEALTH_STARTING;
         container->was_stopped = false;
         machine_moments(machine, node->subject)->started = ++machine->clock;
         break;
     case OP_CONTAINER_UPDATE:
+        if (container_runs(container))
+            check_port(machine, node, node->container);
         set_spec(machine, container, node->container);
         break;
     case OP_WAIT_HEALTHY:
