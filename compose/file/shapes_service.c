@@ -190,7 +190,7 @@ static const struct field service_fields[] = {
          .type = &kept_list, .unique = unique_text),
     KEPT("devices", "Devices of the host that appear in the container.", .type = &kept_list,
          .shape = &devices_shape, .unique = unique_target),
-    FIELD("dns", "Name servers to ask.", .type = &type_text_or_list, .unique = unique_text,
+    FIELD("dns", "Name servers to ask, by address.", .type = &type_dns, .unique = unique_text,
           AT(dns)),
     KEPT("dns_opt", "Options for the resolver, such as use-vc.", .type = &kept_text_or_list,
          .unique = unique_text),

@@ -34,6 +34,7 @@ extern const struct field_type type_ignored;        /* checked elsewhere */
 extern const struct field_type type_texts;        /* struct strings; a list */
 extern const struct field_type type_text_or_list; /* struct strings */
 extern const struct field_type type_label_file;   /* struct draft's label_files */
+extern const struct field_type type_dns;          /* struct strings of addresses */
 extern const struct field_type type_tmpfs;        /* struct strings of "PATH[:OPTIONS]" */
 extern const struct field_type type_expose;       /* struct strings of ports */
 extern const struct field_type type_profiles;     /* struct strings of names */
@@ -99,14 +100,15 @@ extern const struct field_type kept_text; /* "" says nothing */
 extern const struct field_type kept_text_or_null;
 extern const struct field_type kept_scalar; /* a boolean, number or string; printed as text */
 extern const struct field_type kept_scalar_or_null;
-extern const struct field_type kept_option;    /* the same; null is "" */
-extern const struct field_type kept_bool;      /* printed either way */
-extern const struct field_type kept_true;      /* false says nothing */
-extern const struct field_type kept_int;       /* printed as a number */
-extern const struct field_type kept_nonzero;   /* the same; 0 says nothing */
-extern const struct field_type kept_int_text;  /* printed as text, as Compose does sizes */
-extern const struct field_type kept_number;    /* >= 0; 0 says nothing */
-extern const struct field_type kept_bytes;     /* "64m" → "67108864"; -1 if the range has it */
+extern const struct field_type kept_option;   /* the same; null is "" */
+extern const struct field_type kept_bool;     /* printed either way */
+extern const struct field_type kept_true;     /* false says nothing */
+extern const struct field_type kept_int;      /* printed as a number */
+extern const struct field_type kept_nonzero;  /* the same; 0 says nothing */
+extern const struct field_type kept_int_text; /* printed as text, as Compose does sizes */
+extern const struct field_type kept_number;   /* >= 0; 0 says nothing */
+extern const struct field_type
+    kept_bytes; /* "64m" → "67108864"; -1 if the range has it; 0 says nothing */
 extern const struct field_type kept_duration;  /* "90s" → 1m30s */
 extern const struct field_type kept_file_mode; /* → "0440" */
 extern const struct field_type kept_address;   /* IPv4 or IPv6 */

@@ -245,11 +245,13 @@ static const struct node *keep_bytes(struct load *load, const struct field *fiel
 {
     const struct schema_range *range = field_schema(field).range;
     int64_t value = -1;
+    const struct node *kept;
 
     /* a size is not negative, but some mean "no limit" by -1 */
     if (range && range->min < 0 && node->kind == NODE_SCALAR && node->text[0] == '-')
         return keep_int_text(load, field, node);
-    return keep_through(load, &type_bytes, node, &value);
+    kept = keep_through(load, &type_bytes, node, &value);
+    return value == 0 ? NULL : kept;
 }
 
 static const struct node *keep_duration(struct load *load, const struct field *field,

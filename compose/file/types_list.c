@@ -142,6 +142,52 @@ const struct field_type type_label_file = {
     .decode = text_or_list_decode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
+/* Empty items say nothing: what a variable without a value leaves. */
+static struct node *dns_canonical(struct load *load, const struct field *field,
+                                  const struct node *node)
+{
+    const struct node *list = listify(load, field, node);
+    struct node *kept;
+
+    if (!list)
+        list = node;
+    if (list->kind != NODE_LIST)
+        return NULL;
+    kept = node_new(load->arena, NODE_LIST, list->span, list->n);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *item = list->entries[i].value;
+
+        if (!node_is_text(item) || *item->text)
+            node_add(kept, NULL, list->entries[i].span, item);
+    }
+    return kept;
+}
+
+static const char *read_address(struct load *load, const struct node *node)
+{
+    unsigned char binary[16];
+    const char *text = want_text(load, node);
+
+    if (!text || inet_pton(AF_INET, text, binary) == 1 || inet_pton(AF_INET6, text, binary) == 1)
+        return text;
+    report_error(&load->report, node->span, NULL, "%s: invalid ip address: %s",
+                 report_path(&load->report), text);
+    return NULL;
+}
+
+static void dns_decode(struct load *load, const struct field *field, const struct node *node,
+                       void *object)
+{
+    if (want_text_or_list(load, node))
+        *SLOT(struct strings, object, field) = read_items(load, node, read_address);
+}
+
+const struct field_type type_dns = {
+    .canonical = dns_canonical,
+    .decode = dns_decode,
+    .encode = texts_encode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
+
 /* "/run", "/run:size=64m,mode=755" */
 static const char *read_tmpfs(struct load *load, const struct node *node)
 {

@@ -218,7 +218,7 @@ static void check_mount(struct load *load, const struct node *item, struct servi
     }
     if (mount->source && !*mount->source)
         mount->source = NULL;
-    if (mount->type == SERVICE_MOUNT_BIND && !mount->source)
+    if (mount->type == SERVICE_MOUNT_BIND && !mount->source && node_find(item, "type"))
         report_error(&load->report, item->span, NULL,
                      "%s: invalid mount config for type \"bind\": source must not be empty",
                      report_path(&load->report));

@@ -1,6 +1,8 @@
 /* ports: "[[IP:]HOST:]CONTAINER[/proto]" and the long form (compose.md 3.4). */
 
 #include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compose/file/load.h"
@@ -261,15 +263,47 @@ static void ports_decode(struct load *load, const struct field *field, const str
     }
 }
 
+static int compare_targets(const void *a, const void *b)
+{
+    char left[sizeof("65535")];
+    char right[sizeof("65535")];
+
+    (void)snprintf(left, sizeof(left), "%u", ((const struct service_port *)a)->target);
+    (void)snprintf(right, sizeof(right), "%u", ((const struct service_port *)b)->target);
+    return strcmp(left, right);
+}
+
+/* Compose prints what one range gave sorted as text: 10000 before 9999. */
+static struct service_port *printed_order(const struct encoder *encoder,
+                                          const struct service *service)
+{
+    struct service_port *ports =
+        arena_memdup(encoder->arena, service->ports, service->n_ports * sizeof(ports[0]));
+    size_t first = 0;
+
+    for (size_t i = 1; i <= service->n_ports; i++) {
+        if (i < service->n_ports &&
+            memcmp(&ports[i].span, &ports[first].span, sizeof(ports[i].span)) == 0)
+            continue;
+        qsort(&ports[first], i - first, sizeof(ports[0]), compare_targets);
+        first = i;
+    }
+    return ports;
+}
+
 static const struct node *ports_encode(const struct encoder *encoder, const struct field *field,
                                        const void *object)
 {
     const struct service *service = object;
     struct node *list = encode_list(encoder, service->n_ports);
+    const struct service_port *ports;
 
+    if (service->n_ports == 0)
+        return NULL;
+    ports = printed_order(encoder, service);
     for (size_t i = 0; i < service->n_ports; i++)
-        encode_put(list, NULL, shape_encode(encoder, field->shape, &service->ports[i]));
-    return list->n > 0 ? list : NULL;
+        encode_put(list, NULL, shape_encode(encoder, field->shape, &ports[i]));
+    return list;
 }
 
 const struct field_type type_ports = {.canonical = ports_canonical,
