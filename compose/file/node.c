@@ -67,7 +67,9 @@ const struct node_entry *node_find(const struct node *node, const char *key)
     if (!node || node->kind != NODE_MAP)
         return NULL;
     for (size_t i = 0; i < node->n; i++) {
-        if (strcmp(node->entries[i].key, key) == 0)
+        const char *candidate = node->entries[i].key;
+
+        if (candidate[0] == key[0] && strcmp(candidate, key) == 0) /* most differ at once */
             return &node->entries[i];
     }
     return NULL;
