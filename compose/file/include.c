@@ -138,7 +138,6 @@ static int add_environment(struct load *load, const struct node *element,
 static int decode_element(struct load *load, const struct node *element, struct include *ret)
 {
     size_t n_errors = load->report.n_errors;
-    const struct node *env_file;
 
     memset(ret, 0, sizeof(*ret));
     if (element->kind != NODE_MAP) {
@@ -146,16 +145,11 @@ static int decode_element(struct load *load, const struct node *element, struct 
         return -1;
     }
     shape_decode(load, &include_shape, element, ret);
-    env_file = node_get(element, "env_file");
     if (load->report.n_errors > n_errors)
         return -1;
     if (ret->paths.n == 0)
         return report_error(&load->report, element->span, NULL, "%s: missing property \"path\"",
                             report_path(&load->report));
-    if (env_file && ret->env_files.n == 0)
-        return report_error(&load->report, env_file->span,
-                            "write env_file: /dev/null to read none, leave it out for .env",
-                            "%s.env_file is empty", report_path(&load->report));
     for (size_t i = 0; i < ret->paths.n; i++) {
         if (!*ret->paths.items[i])
             return report_error(&load->report, item_span(element, "path", i), NULL,
