@@ -40,6 +40,22 @@ size_t excerpt_skip(struct str line, size_t n)
     return i;
 }
 
+/* The bytes of the character at the front; what a terminal would act on is a '?'. */
+static size_t print_character(struct buf *out, struct str text)
+{
+    unsigned char first = (unsigned char)text.data[0];
+    unsigned char second = text.len > 1 ? (unsigned char)text.data[1] : 0;
+    size_t n = excerpt_skip(text, 1);
+
+    if (first == '\t')
+        buf_add_char(out, ' ');
+    else if (first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0)) /* C0 and C1 */
+        buf_add_char(out, '?');
+    else
+        buf_add(out, text.data, n);
+    return n;
+}
+
 /* Spaces at the front that stand before the column. */
 static uint32_t count_spaces(struct str line, uint32_t column)
 {
@@ -59,6 +75,8 @@ void excerpt_print(struct buf *out, struct str line, uint32_t column,
     size_t end;
     size_t n = 0;
 
+    if (str_ends_with(line, "\r"))
+        line.len--;
     line = (struct str){line.data + n_spaces, line.len - n_spaces};
     column -= n_spaces;
     n_hidden = column > EXCERPT_MAX ? column - EXCERPT_MAX / 2 : 0;
@@ -66,13 +84,9 @@ void excerpt_print(struct buf *out, struct str line, uint32_t column,
     line = (struct str){line.data + start, line.len - start};
     end = excerpt_skip(line, EXCERPT_MAX);
     buf_printf(out, n_hidden > 0 ? "%*s…" : "%*s ", style->indent - 1, "");
-    for (size_t i = 0; i < end && line.data[i] != '\r'; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-
-        buf_add_char(out, c == '\t' ? ' ' : (c < 0x20 || c == 0x7f ? '?' : line.data[i]));
-        n += (c & 0xc0) != 0x80;
-    }
-    buf_add_text(out, end < line.len && line.data[end] != '\r' ? "…\n" : "\n");
+    for (size_t i = 0; i < end; n++)
+        i += print_character(out, (struct str){line.data + i, line.len - i});
+    buf_add_text(out, end < line.len ? "…\n" : "\n");
     if (column == 0 || column - n_hidden > n + 1)
         return;
     buf_printf(out, "%*s%s^%s\n", style->indent + (int)(column - n_hidden - 1), "", style->caret,

@@ -40,6 +40,30 @@ static bool is_silenced(const struct report *report, struct span span)
     return false;
 }
 
+/* In place: what a terminal would act on becomes '?', and a message is one line. Files say such
+ * things in escapes ("\e]0;…"), so the reader's check of their bytes is not enough. */
+static void make_printable(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0; /* U+0080 to U+009F */
+
+        if (is_c1)
+            c[1] = '?';
+        if (*c < ' ' || *c == 0x7f || is_c1)
+            *c = '?';
+    }
+}
+
+static const char *printable_hint(struct report *report, const char *hint)
+{
+    char *copy = arena_strdup(report->arena, hint);
+
+    if (!copy)
+        return NULL;
+    make_printable(copy);
+    return copy;
+}
+
 static void add(struct report *report, enum severity severity, struct span span, const char *hint,
                 const char *fmt, va_list args)
 {
@@ -50,6 +74,8 @@ static void add(struct report *report, enum severity severity, struct span span,
         return;
     buf_init(&message, ERROR_TEXT_MAX);
     buf_vprintf(&message, fmt, args);
+    if (message.data)
+        make_printable(message.data);
     for (size_t i = 0; i < report->items.n && severity == SEVERITY_WARNING; i++) {
         const struct diagnostic *old = &report->items.items[i];
 
@@ -64,7 +90,7 @@ static void add(struct report *report, enum severity severity, struct span span,
                                  .severity = severity,
                                  .span = span,
                                  .message = arena_strdup(report->arena, buf_text(&message)),
-                                 .hint = hint,
+                                 .hint = printable_hint(report, hint),
                              });
     buf_release(&message);
 }

@@ -34,6 +34,14 @@ struct anchor {
     struct span span;
 };
 
+/* A character of the text, and where it stands. */
+struct place {
+    size_t index;  /* in characters, as libyaml's marks */
+    size_t offset; /* in bytes */
+    uint32_t line;
+    uint32_t column;
+};
+
 struct reader {
     struct report *report;
     struct arena *arena;
@@ -44,14 +52,69 @@ struct reader {
     VEC(struct anchor) anchors; /* of this document, sorted by name */
     const struct node *root;
     size_t n_nodes;
+    struct str text;
+    struct place place; /* of the last mark */
+    bool has_odd_ends;  /* libyaml takes something for a line's end that is none for an editor */
     bool is_fatal;
 };
 
 /* Entries that are merges are told from a quoted "<<" by this address. */
 static const char merge_key[] = "<<";
 
-static struct span span_at(const struct reader *reader, yaml_mark_t mark)
+/* The length of the UTF-8 character at `data`, 0 if there is none or YAML does not take it. */
+static size_t character_length(const unsigned char *data, size_t len)
 {
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = data[0] < 0x80 ? 1 : data[0] >= 0xf0 ? 4 : data[0] >= 0xe0 ? 3 : 2;
+    uint32_t value;
+
+    if (n == 1)
+        return data[0] >= 0x20 ? data[0] != 0x7f
+                               : data[0] == '\t' || data[0] == '\n' || data[0] == '\r';
+    if (data[0] < 0xc2 || data[0] > 0xf4 || n > len)
+        return 0;
+    value = data[0] & (0x7fU >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((data[i] & 0xc0) != 0x80)
+            return 0;
+        value = (value << 6) | (data[i] & 0x3fU);
+    }
+    if (value < smallest[n] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff)
+        return 0;
+    if ((value < 0xa0 && value != 0x85) || value == 0xfeff || value == 0xfffe || value == 0xffff)
+        return 0;
+    return n;
+}
+
+/* libyaml ends lines at a lone carriage return, U+0085, U+2028 and U+2029 as well (YAML 1.1). We
+ * count as editors do: its marks come in order, so that going on from the last one finds the place.
+ */
+static struct span count_lines(struct reader *reader, size_t index)
+{
+    struct place place = reader->place;
+
+    if (place.line == 0 || index < place.index)
+        place = (struct place){.line = 1, .column = 1};
+    while (place.index < index && place.offset < reader->text.len) {
+        const char *at = reader->text.data + place.offset;
+
+        place.offset +=
+            character_length((const unsigned char *)at, reader->text.len - place.offset);
+        place.index++;
+        place.column++;
+        if (*at == '\n') {
+            place.line++;
+            place.column = 1;
+        }
+    }
+    reader->place = place;
+    return (struct span){.file = reader->file, .line = place.line, .column = place.column};
+}
+
+static struct span span_at(struct reader *reader, yaml_mark_t mark)
+{
+    if (reader->has_odd_ends)
+        return count_lines(reader, mark.index);
     return (struct span){
         .file = reader->file, .line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
 }
@@ -484,6 +547,7 @@ static void read_event(struct reader *reader, const yaml_event_t *event, struct 
 static void report_syntax(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
+    struct span begin = span_at(reader, parser->context_mark);
     struct span span = span_at(reader, parser->problem_mark);
     const char *problem = parser->problem ? parser->problem : "not YAML";
     const char *hint = NULL;
@@ -491,9 +555,9 @@ static void report_syntax(struct reader *reader)
     if (strstr(problem, "cannot start any token"))
         hint = "a tab or a reserved character stands where a value begins: indent with spaces, "
                "quote the value";
-    if (parser->context && parser->context_mark.line != parser->problem_mark.line)
-        report_error(reader->report, span, hint, "%s (%s that begins at line %zu)", problem,
-                     parser->context, parser->context_mark.line + 1);
+    if (parser->context && begin.line != span.line)
+        report_error(reader->report, span, hint, "%s (%s that begins at line %u)", problem,
+                     parser->context, begin.line);
     else
         report_error(reader->report, span, hint, "%s", problem);
     reader->is_fatal = true;
@@ -516,33 +580,16 @@ static void read_stream(struct reader *reader, struct yaml_documents *ret)
     }
 }
 
-/* The length of the UTF-8 character at `data`, 0 if there is none or YAML does not take it. */
-static size_t character_length(const unsigned char *data, size_t len)
+/* The end of a line for libyaml, and for nobody else. */
+static bool is_odd_end(const unsigned char *data, size_t len, size_t n)
 {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = data[0] < 0x80 ? 1 : data[0] >= 0xf0 ? 4 : data[0] >= 0xe0 ? 3 : 2;
-    uint32_t value;
-
-    if (n == 1)
-        return data[0] >= 0x20 ? data[0] != 0x7f
-                               : data[0] == '\t' || data[0] == '\n' || data[0] == '\r';
-    if (data[0] < 0xc2 || data[0] > 0xf4 || n > len)
-        return 0;
-    value = data[0] & (0x7fU >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((data[i] & 0xc0) != 0x80)
-            return 0;
-        value = (value << 6) | (data[i] & 0x3fU);
-    }
-    if (value < smallest[n] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff)
-        return 0;
-    if ((value < 0xa0 && value != 0x85) || value == 0xfeff || value == 0xfffe || value == 0xffff)
-        return 0;
-    return n;
+    return (n == 1 && data[0] == '\r' && (len == 1 || data[1] != '\n')) ||
+           (n == 2 && data[0] == 0xc2 && data[1] == 0x85) ||
+           (n == 3 && data[0] == 0xe2 && data[1] == 0x80 && (data[2] | 1) == 0xa9);
 }
 
 /* Bytes that are no text get an error with their place; libyaml gives none. */
-static int check_text(struct report *report, uint32_t file, struct str text)
+static int check_text(struct report *report, uint32_t file, struct str text, bool *ret_has_odd_ends)
 {
     struct span span = {.file = file, .line = 1, .column = 1};
     const unsigned char *data = (const unsigned char *)text.data;
@@ -555,6 +602,8 @@ static int check_text(struct report *report, uint32_t file, struct str text)
         if (n == 0)
             return report_error(report, span, NULL, "byte 0x%02x is %s", data[i],
                                 data[i] < 0x80 ? "a control character" : "not valid UTF-8");
+        if (n > 1 || data[i] == '\r')
+            *ret_has_odd_ends |= is_odd_end(data + i, text.len - i, n);
         span.column++;
         if (data[i] == '\n')
             span = (struct span){.file = file, .line = span.line + 1, .column = 1};
@@ -570,7 +619,8 @@ int yaml_parse(struct report *report, uint32_t file, struct yaml_documents *ret)
 
     if (str_starts_with(text, "\xef\xbb\xbf"))
         text = (struct str){text.data + 3, text.len - 3};
-    if (check_text(report, file, text) < 0)
+    reader.text = text;
+    if (check_text(report, file, text, &reader.has_odd_ends) < 0)
         return -1;
     if (!yaml_parser_initialize(&reader.parser))
         return report_error(report, (struct span){0}, NULL, "out of memory");
