@@ -25,19 +25,9 @@ static void remove_containers(struct planner *planner, const struct reason *aske
     for (size_t i = 0; i < planner->want->n_containers; i++) {
         struct slot *slot = &planner->slots[i];
         struct edges after = {.list = VEC_INIT};
-        struct plan_node node = {
-            .kind = OP_CONTAINER_REMOVE,
-            .subject = slot->want->spec.name,
-            .span = slot->want->span,
-            .reasons = asked,
-            .n_reasons = 1,
-            .remove.with_volumes = true,
-        };
 
-        if (!slot->have)
-            continue;
-        edges_add(&after, slot->stop);
-        slot->remove = planner_add(planner, node, &after);
+        if (slot->have)
+            planner_remove_slot(planner, slot, true, &after);
     }
 }
 
@@ -60,17 +50,6 @@ static void remove_others(struct planner *planner, const struct reason *asked)
     }
 }
 
-/* Every removal so far, as edges: networks and volumes go when their last user went. */
-static int removal_of(const struct planner *planner, const char *container)
-{
-    for (size_t i = 0; i < planner->nodes.n; i++) {
-        if (planner->nodes.items[i].kind == OP_CONTAINER_REMOVE &&
-            text_equal(planner->nodes.items[i].subject, container))
-            return (int)i;
-    }
-    return NO_NODE;
-}
-
 static bool uses(const struct container_spec *spec, const char *network, const char *volume)
 {
     for (size_t i = 0; network && i < spec->n_networks; i++) {
@@ -84,13 +63,14 @@ static bool uses(const struct container_spec *spec, const char *network, const c
     return false;
 }
 
-/* Edges to the removals of all users; false (and a note) when a user stays. */
+/* Edges to the removals of all users, as networks and volumes go when their last user went; false
+ * (and a note) when a user stays. */
 static bool edges_of_users(struct planner *planner, const char *network, const char *volume,
                            struct edges *ret)
 {
     for (size_t i = 0; i < planner->have->n_containers; i++) {
         const struct observed_container *container = &planner->have->containers[i];
-        int removal = removal_of(planner, container->name);
+        int removal = planner_removal_of(planner, container->name);
 
         if (!uses(&container->spec, network, volume))
             continue;

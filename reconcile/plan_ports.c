@@ -44,16 +44,6 @@ static const struct slot *slot_of(const struct planner *planner,
     return NULL;
 }
 
-static int removal_of(const struct planner *planner, const struct observed_container *container)
-{
-    for (size_t i = 0; i < planner->nodes.n; i++) {
-        if (planner->nodes.items[i].kind == OP_CONTAINER_REMOVE &&
-            text_equal(planner->nodes.items[i].subject, container->name))
-            return (int)i;
-    }
-    return NO_NODE;
-}
-
 void planner_follow_ports(const struct planner *planner, const struct slot *slot,
                           struct edges *after)
 {
@@ -67,8 +57,9 @@ void planner_follow_ports(const struct planner *planner, const struct slot *slot
             !wants_port_of(spec, &other->spec))
             continue;
         holder = slot_of(planner, other);
-        edges_add(after, holder && holder->action == SLOT_UPDATE ? holder->update
-                                                                 : removal_of(planner, other));
+        edges_add(after, holder && holder->action == SLOT_UPDATE
+                             ? holder->update
+                             : planner_removal_of(planner, other->name));
     }
 }
 

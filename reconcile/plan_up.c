@@ -297,11 +297,7 @@ static int replace_network(struct planner *planner, size_t index, struct error *
         }
         if (planner_is_surplus(planner, container) ||
             (planner_is_orphan(planner, container) && planner->options->remove_orphans)) {
-            for (size_t j = 0; j < planner->nodes.n; j++) {
-                if (planner->nodes.items[j].kind == OP_CONTAINER_REMOVE &&
-                    text_equal(planner->nodes.items[j].subject, container->name))
-                    edges_add(&after, (int)j);
-            }
+            edges_add(&after, planner_removal_of(planner, container->name));
             continue;
         }
         vec_release(&after.list);
@@ -396,20 +392,12 @@ static void add_removals(struct planner *planner)
     for (size_t i = 0; i < planner->want->n_containers; i++) {
         struct slot *slot = &planner->slots[i];
         struct edges after = {.list = VEC_INIT};
-        struct plan_node node = {
-            .kind = OP_CONTAINER_REMOVE,
-            .subject = slot->want->spec.name,
-            .span = slot->want->span,
-            .reasons = slot->reasons,
-            .n_reasons = slot->n_reasons,
-        };
 
         if (slot->action != SLOT_REPLACE)
             continue;
-        edges_add(&after, slot->stop);
         if (slot->stop == NO_NODE)
             follow_dependents(planner, slot, &after);
-        slot->remove = planner_add(planner, node, &after);
+        planner_remove_slot(planner, slot, false, &after);
     }
     for (size_t i = 0; i < planner->have->n_containers; i++) {
         const struct observed_container *container = &planner->have->containers[i];

@@ -189,6 +189,32 @@ bool planner_is_surplus(const struct planner *planner, const struct observed_con
     return false;
 }
 
+void planner_remove_slot(struct planner *planner, struct slot *slot, bool with_volumes,
+                         struct edges *after)
+{
+    struct plan_node node = {
+        .kind = OP_CONTAINER_REMOVE,
+        .subject = slot->want->spec.name,
+        .span = slot->want->span,
+        .reasons = slot->reasons,
+        .n_reasons = slot->n_reasons,
+        .remove.with_volumes = with_volumes,
+    };
+
+    edges_add(after, slot->stop);
+    slot->remove = planner_add(planner, node, after);
+}
+
+int planner_removal_of(const struct planner *planner, const char *container)
+{
+    for (size_t i = 0; i < planner->nodes.n; i++) {
+        if (planner->nodes.items[i].kind == OP_CONTAINER_REMOVE &&
+            text_equal(planner->nodes.items[i].subject, container))
+            return (int)i;
+    }
+    return NO_NODE;
+}
+
 int planner_remove_observed(struct planner *planner, const struct observed_container *container,
                             const struct reason *reason, bool with_volumes)
 {

@@ -84,6 +84,12 @@ bool planner_is_surplus(const struct planner *planner, const struct observed_con
 /* Stop nodes for slots in reverse order: dependents first. Only those `wants_stop` says. */
 void planner_stop_slots(struct planner *planner, bool (*wants_stop)(const struct slot *));
 
+/* Remove node of a slot, after its stop and `after`, for the slot's reasons. */
+void planner_remove_slot(struct planner *planner, struct slot *slot, bool with_volumes,
+                         struct edges *after);
+/* The removal of a container made so far, or NO_NODE. */
+int planner_removal_of(const struct planner *planner, const char *container);
+
 /* Stop (if it runs) and remove a container that has no slot. Returns the remove node. */
 int planner_remove_observed(struct planner *planner, const struct observed_container *container,
                             const struct reason *reason, bool with_volumes);

@@ -22,24 +22,30 @@ struct up_options {
 
 static const struct up_options up_defaults = {.timeout_ns = -1};
 
+/* What creating has to be told, whether it starts anything or not. */
+/* clang-format off */
+#define CREATION_FLAGS                                                                             \
+    {"build", 0, CLI_FLAG, offsetof(struct up_options, build), NULL,                               \
+     "build images first, even if they exist"},                                                    \
+    {"force-recreate", 0, CLI_FLAG, offsetof(struct up_options, force_recreate), NULL,             \
+     "replace containers even if nothing changed"},                                                \
+    {"no-recreate", 0, CLI_FLAG, offsetof(struct up_options, no_recreate), NULL,                   \
+     "keep existing containers even if they differ from the files"},                               \
+    {"remove-orphans", 0, CLI_FLAG, offsetof(struct up_options, remove_orphans), NULL,             \
+     "remove containers of services that are no longer in the files"}
+/* clang-format on */
+
 static const struct cli_option up_flags[] = {
     {"detach", 'd', CLI_FLAG, offsetof(struct up_options, detach), NULL,
      "return when everything is started, leave it running"},
     {"wait", 0, CLI_FLAG, offsetof(struct up_options, wait), NULL,
      "return when every service is healthy (or running, without a health check); implies -d"},
-    {"build", 0, CLI_FLAG, offsetof(struct up_options, build), NULL,
-     "build images first, even if they exist"},
-    {"force-recreate", 0, CLI_FLAG, offsetof(struct up_options, force_recreate), NULL,
-     "replace containers even if nothing changed"},
-    {"no-recreate", 0, CLI_FLAG, offsetof(struct up_options, no_recreate), NULL,
-     "keep existing containers even if they differ from the files"},
+    CREATION_FLAGS,
     {"no-build", 0, CLI_FLAG, offsetof(struct up_options, no_build), NULL,
      "fail instead of building a missing image"},
     {"no-deps", 0, CLI_FLAG, offsetof(struct up_options, no_deps), NULL,
      "only the named services, not what they depend on"},
     {"no-start", 0, CLI_FLAG, offsetof(struct up_options, no_start), NULL, "create, don't start"},
-    {"remove-orphans", 0, CLI_FLAG, offsetof(struct up_options, remove_orphans), NULL,
-     "remove containers of services that are no longer in the files"},
     {"abort-on-container-exit", 0, CLI_FLAG, offsetof(struct up_options, abort_on_exit), NULL,
      "stop everything when one container ends, and exit with its code"},
     {"exit-code-from", 0, CLI_TEXT, offsetof(struct up_options, exit_code_from), "SERVICE",
@@ -251,17 +257,7 @@ static int create_run(struct cli_context *context, const void *void_options,
     return up_run(context, &options, args, err);
 }
 
-static const struct cli_option create_flags[] = {
-    {"build", 0, CLI_FLAG, offsetof(struct up_options, build), NULL,
-     "build images first, even if they exist"},
-    {"force-recreate", 0, CLI_FLAG, offsetof(struct up_options, force_recreate), NULL,
-     "replace containers even if nothing changed"},
-    {"no-recreate", 0, CLI_FLAG, offsetof(struct up_options, no_recreate), NULL,
-     "keep existing containers even if they differ from the files"},
-    {"remove-orphans", 0, CLI_FLAG, offsetof(struct up_options, remove_orphans), NULL,
-     "remove containers of services that are no longer in the files"},
-    CLI_OPTIONS_END,
-};
+static const struct cli_option create_flags[] = {CREATION_FLAGS, CLI_OPTIONS_END};
 
 const struct cli_verb create_verb = {
     .name = "create",

@@ -26,6 +26,23 @@ int engine_command_open(struct cli_context *context, struct engine **ret, struct
     return engine_open(&options, ret, err);
 }
 
+int engine_command_each(struct cli_context *context, const struct strings *names,
+                        engine_command_act *act, struct error *err)
+{
+    struct engine *engine;
+    int result = 0;
+
+    if (engine_command_open(context, &engine, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names->n && result == 0; i++) {
+        result = act(context, engine, names->items[i], err);
+        if (result == 0)
+            printf("%s\n", names->items[i]);
+    }
+    engine_close(engine);
+    return result;
+}
+
 /* One event to the screen. 1 = go on, 0 = done, -1 = failed. */
 static int show_event(struct progress *progress, const char *subject, const struct job_event *event,
                       struct error *err)

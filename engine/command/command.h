@@ -8,11 +8,18 @@ struct cli_verb;
 struct engine;
 struct engine_job;
 struct error;
+struct strings;
 
 extern const struct cli_verb image_verb, network_verb, volume_verb;
 extern const struct cli_verb internal_verb; /* hidden: completions, man pages */
 
 int engine_command_open(struct cli_context *context, struct engine **ret, struct error *err);
+
+/* Do something to each object that is named, until one fails; what is done is printed. */
+typedef int engine_command_act(struct cli_context *context, struct engine *engine, const char *name,
+                               struct error *err);
+int engine_command_each(struct cli_context *context, const struct strings *names,
+                        engine_command_act *act, struct error *err);
 
 /* Show a job's progress and output on stderr until it ends; prints the image's id to stdout. Takes
  * the job. */

@@ -109,22 +109,18 @@ static int create_run(struct cli_context *context, const void *void_options,
     return result;
 }
 
+static int remove_one(struct cli_context *context, struct engine *engine, const char *name,
+                      struct error *err)
+{
+    (void)context;
+    return engine_network_remove(engine, name, err);
+}
+
 static int rm_run(struct cli_context *context, const void *options, const struct strings *args,
                   struct error *err)
 {
-    struct engine *engine;
-    int result = 0;
-
     (void)options;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    for (size_t i = 0; i < args->n && result == 0; i++) {
-        result = engine_network_remove(engine, args->items[i], err);
-        if (result == 0)
-            printf("%s\n", args->items[i]);
-    }
-    engine_close(engine);
-    return result;
+    return engine_command_each(context, args, remove_one, err);
 }
 
 static const struct cli_verb network_verbs[] = {

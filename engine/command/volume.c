@@ -63,21 +63,20 @@ static int ls_run(struct cli_context *context, const void *options, const struct
     return listing_run(context, options, &listing, err);
 }
 
+static int create_one(struct cli_context *context, struct engine *engine, const char *name,
+                      struct error *err)
+{
+    struct volume_spec spec = {.name = name};
+
+    (void)context;
+    return engine_volume_create(engine, &spec, err);
+}
+
 static int create_run(struct cli_context *context, const void *options, const struct strings *args,
                       struct error *err)
 {
-    struct volume_spec spec = {.name = args->items[0]};
-    struct engine *engine;
-    int result;
-
     (void)options;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    result = engine_volume_create(engine, &spec, err);
-    if (result == 0)
-        printf("%s\n", spec.name);
-    engine_close(engine);
-    return result;
+    return engine_command_each(context, args, create_one, err);
 }
 
 /* Names of containers that mount it: a volume in use stays. */
@@ -102,24 +101,19 @@ static int check_unused(struct cli_context *context, struct engine *engine, cons
     return 0;
 }
 
+static int remove_one(struct cli_context *context, struct engine *engine, const char *name,
+                      struct error *err)
+{
+    if (check_unused(context, engine, name, err) < 0)
+        return -1;
+    return engine_volume_remove(engine, name, err);
+}
+
 static int rm_run(struct cli_context *context, const void *options, const struct strings *args,
                   struct error *err)
 {
-    struct engine *engine;
-    int result = 0;
-
     (void)options;
-    if (engine_command_open(context, &engine, err) < 0)
-        return -1;
-    for (size_t i = 0; i < args->n && result == 0; i++) {
-        result = check_unused(context, engine, args->items[i], err);
-        if (result == 0)
-            result = engine_volume_remove(engine, args->items[i], err);
-        if (result == 0)
-            printf("%s\n", args->items[i]);
-    }
-    engine_close(engine);
-    return result;
+    return engine_command_each(context, args, remove_one, err);
 }
 
 static const struct cli_verb volume_verbs[] = {

@@ -13,19 +13,12 @@
 #include "tests/integration/container_world.h"
 #include "tests/tap.h"
 
-static void run(struct world *world, struct trial *trial, const char *script)
-{
-    world_open(world);
-    trial_init(trial, world, script);
-    trial_run(trial);
-}
-
 TEST(prints_to_stdout_and_exits_with_its_code)
 {
     struct world world;
     struct trial trial;
 
-    run(&world, &trial, "echo hello; exit 7");
+    world_run_script(&world, &trial, "echo hello; exit 7");
     CHECK_TEXT(trial_out(&trial), "hello\n");
     CHECK_INT(trial.last.kind, ZYGOTE_EXITED);
     CHECK_INT(trial.last.exit_code, 7);
@@ -139,7 +132,8 @@ TEST(sees_its_own_mounts_only)
     struct world world;
     struct trial trial;
 
-    run(&world, &trial, "cut -d' ' -f5 /proc/self/mountinfo | grep -v '^/proc/\\|^/sys/'; ls /");
+    world_run_script(&world, &trial,
+                     "cut -d' ' -f5 /proc/self/mountinfo | grep -v '^/proc/\\|^/sys/'; ls /");
     CHECK_TEXT(trial_out(&trial), "/\n/proc\n/sys\n/dev\n/dev/pts\n/dev/shm\n/dev/mqueue\n"
                                   "bin\ndev\netc\nproc\nsys\n");
     world_close(&world);
@@ -150,7 +144,8 @@ TEST(dev_has_what_docker_puts_there)
     struct world world;
     struct trial trial;
 
-    run(&world, &trial,
+    world_run_script(
+        &world, &trial,
         "ls /dev; echo x > /dev/null && head -c 3 /dev/zero | wc -c; readlink /dev/stdin; readlink "
         "/dev/ptmx;"
         "df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2; cat; echo end");

@@ -12,19 +12,12 @@
 #include "tests/integration/container_world.h"
 #include "tests/tap.h"
 
-static void run(struct world *world, struct trial *trial, const char *script)
-{
-    world_open(world);
-    trial_init(trial, world, script);
-    trial_run(trial);
-}
-
 TEST(root_has_dockers_fourteen_capabilities)
 {
     struct world world;
     struct trial trial;
 
-    run(&world, &trial, "grep -E 'Cap|NoNew' /proc/self/status | tr -s '\\t' ' '");
+    world_run_script(&world, &trial, "grep -E 'Cap|NoNew' /proc/self/status | tr -s '\\t' ' '");
     CHECK_TEXT(trial_out(&trial), "CapInh: 0000000000000000\nCapPrm: 00000000a80425fb\n"
                                   "CapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\n"
                                   "CapAmb: 0000000000000000\nNoNewPrivs: 0\n");
@@ -54,22 +47,16 @@ TEST(the_filter_is_loaded_and_cap_sys_admin_is_gone)
     struct world world;
     struct trial trial;
     cleanup_buf struct buf filter = BUF_INIT;
-    struct error err = ERROR_INIT;
-    int run_fd;
 
     world_open(&world);
-    run_fd = open(world.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CHECK(seccomp_filter_get(run_fd, capability_default_set, &filter, &err) >= 0);
     trial_init(&trial, &world,
                "grep -E 'CapEff|Seccomp:' /proc/self/status | tr -s '\\t' ' '; unshare -U true;"
                "mount -t tmpfs x /mnt 2>&1 | grep -o denied");
-    trial.build.seccomp = filter.data;
-    trial.build.seccomp_size = filter.len;
+    trial_use_filter(&trial, &filter);
     trial_run(&trial);
     CHECK_TEXT(trial_out(&trial), "CapEff: 00000000a80425fb\nSeccomp: 2\n"
                                   "unshare: unshare(0x10000000): Operation not permitted\n"
                                   "denied\n");
-    close(run_fd);
     world_close(&world);
 }
 
@@ -78,7 +65,8 @@ TEST(masked_paths_show_nothing_and_proc_sys_is_read_only)
     struct world world;
     struct trial trial;
 
-    run(&world, &trial,
+    world_run_script(
+        &world, &trial,
         "for f in kcore keys timer_list interrupts; do cat /proc/$f 2>/dev/null; done | wc -c;"
         "ls /sys/firmware | wc -l; for f in /proc/sys/kernel/hostname "
         "/proc/irq/default_smp_affinity /sys/power/state; do (echo x > $f) 2>&1 | "

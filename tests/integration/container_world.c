@@ -260,6 +260,24 @@ const char *trial_out(const struct trial *trial)
     return trial->out;
 }
 
+void world_run_script(struct world *world, struct trial *trial, const char *script)
+{
+    world_open(world);
+    trial_init(trial, world, script);
+    trial_run(trial);
+}
+
+void trial_use_filter(struct trial *trial, struct buf *filter)
+{
+    int run_fd = open(trial->world->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct error err = ERROR_INIT;
+
+    CHECK(seccomp_filter_get(run_fd, capability_default_set, filter, &err) >= 0);
+    close(run_fd);
+    trial->build.seccomp = filter->data;
+    trial->build.seccomp_size = filter->len;
+}
+
 int make_netns(void)
 {
     int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), made;

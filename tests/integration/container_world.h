@@ -52,6 +52,10 @@ void trial_until(struct trial *trial, enum zygote_event_kind kind); /* fails the
 void trial_start(struct trial *trial);                              /* … until STARTED */
 void trial_end(struct trial *trial); /* … until FAILED or EXITED; reads stdout */
 void trial_run(struct trial *trial); /* prepare, go, end */
+/* A world and what the script does in it. */
+void world_run_script(struct world *world, struct trial *trial, const char *script);
+/* As it is by default; `filter` must live as long as the trial. */
+void trial_use_filter(struct trial *trial, struct buf *filter);
 const char *trial_out(const struct trial *trial);
 
 /* Next event for any id, waiting at most 10 s. */
