@@ -214,6 +214,25 @@ static const struct node *resolve_environment(struct load *load, const struct no
     return copy;
 }
 
+/* A build without a context has that of its own directory. */
+static const struct node *resolve_build(struct load *load, const struct node *service)
+{
+    const struct node_entry *entry = node_find(service, "build");
+    struct node *build;
+    struct node *copy;
+
+    if (!entry || entry->value->kind != NODE_MAP || node_get(entry->value, "context"))
+        return service;
+    build = node_copy(load->arena, entry->value, 1);
+    build->tag = entry->value->tag;
+    build->has_tags = entry->value->has_tags;
+    node_add(build, "context", entry->span,
+             node_new_text(load->arena, load->directory, entry->span));
+    copy = copy_map(load, service);
+    copy->entries[entry - service->entries].value = build;
+    return copy;
+}
+
 /* The root's sections alone; other keys are checked, and stay behind. */
 static const struct node *take_sections(struct load *load, const struct node *root)
 {
@@ -242,7 +261,8 @@ static const struct node *resolve_tree(struct load *load, const struct node *roo
         return root;
     section = copy_map(load, services->value);
     for (size_t i = 0; i < section->n; i++)
-        section->entries[i].value = resolve_environment(load, section->entries[i].value);
+        section->entries[i].value =
+            resolve_build(load, resolve_environment(load, section->entries[i].value));
     copy = copy_map(load, root);
     copy->entries[services - root->entries].value = section;
     return copy;
