@@ -203,6 +203,10 @@ check-golden: $(GOLDEN_TESTS)  ## compare what we print with tests/golden
 golden-accept: $(GOLDEN_TESTS)  ## rewrite tests/golden to what we print now; review the diff
 	@set -e; for test in $(GOLDEN_TESTS); do BUILD=$(B) GOLDEN_ACCEPT=1 $$test; done
 
+schema: $(B)/berth  ## rewrite schemas/compose.json to what the tables of keys say
+	@mkdir -p schemas
+	$(B)/berth internal print-schema > schemas/compose.json
+
 check-property: $(PROPERTY_TESTS)  ## random inputs against the laws of the planner (SEED= replays)
 	@$(if $(PROPERTY_TESTS),BUILD=$(B) $(PROVE_DEV) $(PROPERTY_TESTS),echo "no property tests yet")
 
@@ -337,4 +341,4 @@ help:  ## this list
 
 FORCE:
 .PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers \
-        check-headers check-format golden-accept fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help
+        check-headers check-format golden-accept schema fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help

@@ -41,6 +41,7 @@ enum schema_form {
     SCHEMA_TEXT = 1 << 4,
     SCHEMA_LIST = 1 << 5,
     SCHEMA_MAP = 1 << 6,
+    SCHEMA_EMPTY = 1 << 7, /* beside words and patterns: text that says nothing */
     SCHEMA_SCALAR = SCHEMA_BOOL | SCHEMA_NUMBER | SCHEMA_TEXT,
     SCHEMA_ANY = SCHEMA_NULL | SCHEMA_SCALAR | SCHEMA_LIST | SCHEMA_MAP,
 };
@@ -54,10 +55,11 @@ struct schema_range {
  * values. A mapping has the keys of the field's shape, or names with values like the shape's `each`
  * where it has one; a list has such items. What no shape describes is `items`. */
 struct schema {
-    unsigned forms;           /* enum schema_form, or-ed */
-    const char *const *words; /* text: one of these, NULL at the end */
-    const char *pattern;      /* text: an extended regular expression that ECMA 262 reads alike;
-                               * with words: either */
+    unsigned forms;            /* enum schema_form, or-ed */
+    const char *const *words;  /* text: one of these, NULL at the end */
+    const char *pattern;       /* text: an extended regular expression that ECMA 262 reads alike;
+                                * with words: either */
+    const char *names_pattern; /* of a mapping's names */
     const struct schema_range *range; /* numbers */
     const struct schema *items;       /* of a list, or of a mapping's values */
 };

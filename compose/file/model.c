@@ -64,8 +64,8 @@ static void services_decode(struct load *load, const struct field *field, const 
     }
 }
 
-const struct field_type type_services = {.decode = services_decode,
-                                         .schema = {.forms = SCHEMA_MAP}};
+const struct field_type type_services = {
+    .decode = services_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
 
 /* ---- networks ---------------------------------------------------------------------------------
  */
@@ -113,8 +113,8 @@ static void networks_decode(struct load *load, const struct field *field, const 
     }
 }
 
-const struct field_type type_networks = {.decode = networks_decode,
-                                         .schema = {.forms = SCHEMA_MAP}};
+const struct field_type type_networks = {
+    .decode = networks_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
 
 /* ---- volumes ----------------------------------------------------------------------------------
  */
@@ -146,7 +146,8 @@ static void volumes_decode(struct load *load, const struct field *field, const s
     }
 }
 
-const struct field_type type_volumes = {.decode = volumes_decode, .schema = {.forms = SCHEMA_MAP}};
+const struct field_type type_volumes = {
+    .decode = volumes_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
 
 void model_decode(struct load *load, const struct node *root, struct model *ret)
 {

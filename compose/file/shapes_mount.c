@@ -72,7 +72,7 @@ static const struct shape mount_shape =
     SHAPE_OF(mount_fields, .size = sizeof(struct service_mount),
              .kept_offset = offsetof(struct service_mount, kept));
 static const struct field mount_field =
-    FIELD("volumes", "A mount.", .type = &type_object, .shape = &mount_shape);
+    FIELD("volumes", "A mount.", .type = &type_object_or_text, .shape = &mount_shape);
 static const struct service_mount mount_defaults = {
     .tmpfs_size = -1, .tmpfs_mode = -1, .create_host_path = true};
 /* `each` for the walks, the fields for binding one item. */

@@ -32,7 +32,7 @@ static const struct shape attachment_shape =
     SHAPE_OF(attachment_fields, .size = sizeof(struct service_network),
              .kept_offset = offsetof(struct service_network, kept));
 static const struct field attachment_field =
-    FIELD("networks", "How the service is attached to the network.", .type = &type_object,
+    FIELD("networks", "How the service is attached to the network.", .type = &type_object_or_null,
           .shape = &attachment_shape);
 const struct shape attachments_shape =
     SHAPE_OF(attachment_fields, .each = &attachment_field, .size = sizeof(struct service_network),

@@ -78,7 +78,7 @@ static const struct shape ulimit_shape =
     SHAPE_OF(ulimit_fields, .size = sizeof(struct service_ulimit),
              .kept_offset = offsetof(struct service_ulimit, kept));
 static const struct field ulimit_field =
-    FIELD("ulimits", "One number for both, or soft and hard.", .type = &type_object,
+    FIELD("ulimits", "One number for both, or soft and hard.", .type = &type_ulimit,
           .merge = MERGE_MAPS_OR_REPLACE, .shape = &ulimit_shape);
 const struct shape ulimits_shape =
     SHAPE_OF(ulimit_fields, .each = &ulimit_field, .size = sizeof(struct service_ulimit),

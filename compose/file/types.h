@@ -10,6 +10,17 @@
 struct load;
 struct node;
 
+/* What values look like that are given as text: for their schemas. */
+#define INTEGER_PATTERN "^-?[0-9]+$"
+#define NUMBER_PATTERN  "^[-+]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?$"
+#define BOOL_PATTERN                                                                               \
+    "^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[yY]([eE][sS])?|[nN][oO]?|[oO][nN]|[oO][fF][fF])$"
+#define BYTES_PATTERN     "^[0-9]+(\\.[0-9]*)? ?([kKmMgGtTpP]([iI]?[bB])?|[bB])?$"
+#define DURATION_PATTERN  "^[+]?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
+#define FILE_MODE_PATTERN "^0*[0-7]{1,4}$"
+#define ADDRESS_PATTERN   "^[0-9a-fA-F.:]+$"
+#define NAMES_PATTERN     "^[a-zA-Z0-9._-]+$"
+
 /* types_scalar.c */
 extern const struct field_type type_text;              /* const char * */
 extern const struct field_type type_name;              /* the same; the resource's final name */
@@ -46,17 +57,20 @@ extern const struct field_type type_extra_hosts;  /* struct pairs */
 extern const struct field_type type_empty;        /* nothing: only an empty mapping is taken */
 
 /* types_object.c */
-extern const struct field_type type_object;      /* the field's shape, at its offset */
-extern const struct field_type type_build;       /* struct build, short form: context */
-extern const struct field_type type_context;     /* const char * of struct build */
-extern const struct field_type type_health;      /* struct service_health */
-extern const struct field_type type_depends_on;  /* struct service's depends_on */
-extern const struct field_type type_attachments; /* struct service's networks */
-extern const struct field_type type_ulimits;     /* struct service's ulimits */
-extern const struct field_type type_env_file;    /* struct draft's env_files */
-extern const struct field_type type_env_format;  /* const char * of struct env_file */
-extern const struct field_type type_condition;   /* of struct service_dependency */
-extern const struct field_type type_limit;       /* int64_t */
+extern const struct field_type type_object;         /* the field's shape, at its offset */
+extern const struct field_type type_object_or_null; /* of an item: the list's type reads it */
+extern const struct field_type type_object_or_text; /* the same */
+extern const struct field_type type_ulimit;         /* the same */
+extern const struct field_type type_build;          /* struct build, short form: context */
+extern const struct field_type type_context;        /* const char * of struct build */
+extern const struct field_type type_health;         /* struct service_health */
+extern const struct field_type type_depends_on;     /* struct service's depends_on */
+extern const struct field_type type_attachments;    /* struct service's networks */
+extern const struct field_type type_ulimits;        /* struct service's ulimits */
+extern const struct field_type type_env_file;       /* struct draft's env_files */
+extern const struct field_type type_env_format;     /* const char * of struct env_file */
+extern const struct field_type type_condition;      /* of struct service_dependency */
+extern const struct field_type type_limit;          /* int64_t */
 
 /* include.c */
 extern const struct field_type type_include;      /* nothing: followed before binding */

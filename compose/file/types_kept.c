@@ -93,9 +93,10 @@ static const struct node *keep_text(struct load *load, const struct field *field
     return text_at(load, node->text, node->span);
 }
 
-const struct field_type kept_text = {.keep = keep_text, .schema = {.forms = SCHEMA_TEXT}};
-const struct field_type kept_text_or_null = {.keep = keep_text,
-                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_NULL}};
+const struct field_type kept_text = {.keep = keep_text,
+                                     .schema = {.forms = SCHEMA_TEXT | SCHEMA_EMPTY}};
+const struct field_type kept_text_or_null = {
+    .keep = keep_text, .schema = {.forms = SCHEMA_TEXT | SCHEMA_EMPTY | SCHEMA_NULL}};
 
 /* Any scalar, as text. */
 static const struct node *keep_scalar(struct load *load, const struct field *field,
@@ -157,10 +158,10 @@ static const struct node *keep_true(struct load *load, const struct field *field
     return bool_at(load, true, node->span);
 }
 
-const struct field_type kept_bool = {.keep = keep_bool,
-                                     .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
-const struct field_type kept_true = {.keep = keep_true,
-                                     .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
+const struct field_type kept_bool = {
+    .keep = keep_bool, .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
+const struct field_type kept_true = {
+    .keep = keep_true, .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
 
 static int want_ranged(struct load *load, const struct field *field, const struct node *node,
                        int64_t *ret)
@@ -205,12 +206,14 @@ static const struct node *keep_int_text(struct load *load, const struct field *f
     return text_at(load, arena_printf(load->arena, "%lld", (long long)value), node->span);
 }
 
-const struct field_type kept_int = {.keep = keep_int,
-                                    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
-const struct field_type kept_nonzero = {.keep = keep_nonzero,
-                                        .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
-const struct field_type kept_int_text = {.keep = keep_int_text,
-                                         .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
+const struct field_type kept_int = {
+    .keep = keep_int, .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .pattern = INTEGER_PATTERN}};
+const struct field_type kept_nonzero = {
+    .keep = keep_nonzero,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .pattern = INTEGER_PATTERN}};
+const struct field_type kept_int_text = {
+    .keep = keep_int_text,
+    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .pattern = INTEGER_PATTERN}};
 
 /* ---- what bound types read and print ----------------------------------------------------------
  */
@@ -339,13 +342,23 @@ static const struct schema text_schema = {.forms = SCHEMA_TEXT};
 static const struct schema scalar_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
 
 const struct field_type kept_number = {.keep = keep_number,
-                                       .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT}};
+                                       .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT,
+                                                  .pattern = NUMBER_PATTERN,
+                                                  .range = RANGE(0, INT32_MAX)}};
 const struct field_type kept_bytes = {.keep = keep_bytes,
-                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
-const struct field_type kept_duration = {.keep = keep_duration, .schema = {.forms = SCHEMA_TEXT}};
+                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                 .pattern = BYTES_PATTERN,
+                                                 .range = RANGE(0, INT64_MAX)}};
+const struct field_type kept_duration = {.keep = keep_duration,
+                                         .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                    .pattern = DURATION_PATTERN,
+                                                    .range = RANGE(0, 0)}};
 const struct field_type kept_file_mode = {.keep = keep_file_mode,
-                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
-const struct field_type kept_address = {.keep = keep_address, .schema = {.forms = SCHEMA_TEXT}};
+                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                     .pattern = FILE_MODE_PATTERN,
+                                                     .range = RANGE(0, 07777)}};
+const struct field_type kept_address = {
+    .keep = keep_address, .schema = {.forms = SCHEMA_TEXT, .pattern = ADDRESS_PATTERN}};
 const struct field_type kept_command = {
     .keep = keep_command,
     .schema = {.forms = SCHEMA_NULL | SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};

@@ -113,9 +113,10 @@ static const struct node *keep_microseconds(struct load *load, const struct fiel
                                        node->span);
 }
 
-const struct field_type kept_microseconds = {
-    .keep = keep_microseconds,
-    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(0, INT64_MAX)}};
+const struct field_type kept_microseconds = {.keep = keep_microseconds,
+                                             .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                        .pattern = "^[0-9]+$|" DURATION_PATTERN,
+                                                        .range = RANGE(0, INT64_MAX)}};
 
 /* ---- pull_policy ------------------------------------------------------------------------------
  */

@@ -12,7 +12,9 @@
 #include "engine/base/units.h"
 
 static const struct schema text_schema = {.forms = SCHEMA_TEXT};
-static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT};
+static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                          .pattern = "^[0-9]+(-[0-9]+)?(/[a-zA-Z]+)?$",
+                                          .range = RANGE(1, 65535)};
 static const struct schema profile_schema = {.forms = SCHEMA_TEXT,
                                              .pattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"};
 static const struct schema value_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};

@@ -23,7 +23,6 @@ static const char *const type_name_of[] = {
 
 enum { MOUNT_TYPES = sizeof(type_name_of) / sizeof(type_name_of[0]) - 1 };
 
-static const struct schema text_schema = {.forms = SCHEMA_TEXT};
 static const char *const selinux_labels[] = {"z", "Z", NULL};
 static const char *const propagations[] = {"private", "rprivate", "shared", "rshared",
                                            "slave",   "rslave",   NULL};
@@ -285,7 +284,7 @@ static const struct node *mounts_encode(const struct encoder *encoder, const str
 const struct field_type type_mounts = {.canonical = mounts_canonical,
                                        .decode = mounts_decode,
                                        .encode = mounts_encode,
-                                       .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
+                                       .schema = {.forms = SCHEMA_LIST}};
 
 static void mount_type_decode(struct load *load, const struct field *field, const struct node *node,
                               void *object)

@@ -12,8 +12,6 @@
 #include "engine/base/error.h"
 
 static const struct schema text_schema = {.forms = SCHEMA_TEXT};
-static const struct schema limit_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
-                                           .range = RANGE(-1, INT64_MAX)};
 static const char *const env_formats[] = {"raw", NULL};
 
 /* ---- objects ----------------------------------------------------------------------------------
@@ -28,6 +26,12 @@ static void object_decode(struct load *load, const struct field *field, const st
 
 /* Printed by the type that holds it: only there it is known whether it says something. */
 const struct field_type type_object = {.decode = object_decode, .schema = {.forms = SCHEMA_MAP}};
+
+/* The same where null, or text, stands for one: read by the type of the list or mapping. */
+const struct field_type type_object_or_null = {.decode = object_decode,
+                                               .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
+const struct field_type type_object_or_text = {.decode = object_decode,
+                                               .schema = {.forms = SCHEMA_MAP | SCHEMA_TEXT}};
 
 static struct node *build_canonical(struct load *load, const struct field *field,
                                     const struct node *node)
@@ -335,6 +339,10 @@ static const char *const ulimit_names[] = {
     "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack",
 };
 
+#define ULIMITS_PATTERN                                                                            \
+    "^(as|core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|"         \
+    "sigpending|stack)$"
+
 static void limit_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
@@ -347,10 +355,11 @@ static const struct node *limit_encode(const struct encoder *encoder, const stru
     return encode_int(encoder, *SLOT_CONST(int64_t, object, field));
 }
 
-const struct field_type type_limit = {
-    .decode = limit_decode,
-    .encode = limit_encode,
-    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(-1, INT64_MAX)}};
+const struct field_type type_limit = {.decode = limit_decode,
+                                      .encode = limit_encode,
+                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                 .pattern = INTEGER_PATTERN,
+                                                 .range = RANGE(-1, INT64_MAX)}};
 
 static int compare_ulimits(const void *a, const void *b)
 {
@@ -416,9 +425,16 @@ static const struct node *ulimits_encode(const struct encoder *encoder, const st
     return map->n > 0 ? map : NULL;
 }
 
-const struct field_type type_ulimits = {.decode = ulimits_decode,
-                                        .encode = ulimits_encode,
-                                        .schema = {.forms = SCHEMA_MAP, .items = &limit_schema}};
+const struct field_type type_ulimits = {
+    .decode = ulimits_decode,
+    .encode = ulimits_encode,
+    .schema = {.forms = SCHEMA_MAP, .names_pattern = ULIMITS_PATTERN}};
+
+/* One number for both, or both; read by the one above. */
+const struct field_type type_ulimit = {.decode = object_decode,
+                                       .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT | SCHEMA_MAP,
+                                                  .pattern = INTEGER_PATTERN,
+                                                  .range = RANGE(-1, INT64_MAX)}};
 
 /* ---- env_file ---------------------------------------------------------------------------------
  */

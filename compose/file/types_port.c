@@ -26,13 +26,17 @@ struct short_port {
     const char *protocol;
 };
 
-static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT};
+/* "[[IP:]HOST:]CONTAINER[/proto]", with ranges */
+#define SHORT_PATTERN                                                                              \
+    "^((\\[?[0-9a-fA-F.:]+\\]?:)?([0-9]+(-[0-9]+)?)?:)?[0-9]+(-[0-9]+)?(/[a-zA-Z]+)?$"
+static const struct schema port_schema = {
+    .forms = SCHEMA_INT | SCHEMA_TEXT, .pattern = SHORT_PATTERN, .range = RANGE(1, 65535)};
 static const char *const port_modes[] = {"ingress", "host", NULL};
-static const char *const protocols[] = {"tcp", "udp", "sctp"};
+static const char *const protocols[] = {"tcp", "udp", "sctp", NULL};
 
 static const char *find_protocol(struct str text)
 {
-    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+    for (size_t i = 0; protocols[i]; i++) {
         if (text.len == strlen(protocols[i]) && strncasecmp(text.data, protocols[i], text.len) == 0)
             return protocols[i];
     }
@@ -331,10 +335,11 @@ static const struct node *target_encode(const struct encoder *encoder, const str
     return encode_int(encoder, port->target);
 }
 
-const struct field_type type_port_target = {
-    .decode = target_decode,
-    .encode = target_encode,
-    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(1, 65535)}};
+const struct field_type type_port_target = {.decode = target_decode,
+                                            .encode = target_encode,
+                                            .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                       .pattern = INTEGER_PATTERN,
+                                                       .range = RANGE(1, 65535)}};
 
 static void published_decode(struct load *load, const struct field *field, const struct node *node,
                              void *object)
@@ -370,7 +375,9 @@ static const struct node *published_encode(const struct encoder *encoder, const 
 
 const struct field_type type_port_published = {.decode = published_decode,
                                                .encode = published_encode,
-                                               .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
+                                               .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                          .pattern = "^([0-9]+(-[0-9]+)?)?$",
+                                                          .range = RANGE(0, 65535)}};
 
 static void protocol_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -391,7 +398,11 @@ static const struct node *protocol_encode(const struct encoder *encoder, const s
 }
 
 const struct field_type type_port_protocol = {
-    .decode = protocol_decode, .encode = protocol_encode, .schema = {.forms = SCHEMA_TEXT}};
+    .decode = protocol_decode,
+    .encode = protocol_encode,
+    .schema = {.forms = SCHEMA_TEXT,
+               .words = protocols,
+               .pattern = "^([tT][cC][pP]|[uU][dD][pP]|[sS][cC][tT][pP])$"}};
 
 /* Both modes mean the same without a swarm. */
 static void mode_decode(struct load *load, const struct field *field, const struct node *node,

@@ -247,7 +247,9 @@ static void hostname_decode(struct load *load, const struct field *field, const 
 }
 
 const struct field_type type_hostname = {
-    .decode = hostname_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
+    .decode = hostname_decode,
+    .encode = text_encode,
+    .schema = {.forms = SCHEMA_TEXT, .pattern = "^([a-zA-Z0-9][a-zA-Z0-9_.-]{0,63})?$"}};
 
 static void address_decode(struct load *load, const struct field *field, const struct node *node,
                            void *object)
@@ -262,7 +264,9 @@ static void address_decode(struct load *load, const struct field *field, const s
 }
 
 const struct field_type type_address = {
-    .decode = address_decode, .encode = text_encode, .schema = {.forms = SCHEMA_TEXT}};
+    .decode = address_decode,
+    .encode = text_encode,
+    .schema = {.forms = SCHEMA_TEXT, .pattern = ADDRESS_PATTERN}};
 
 static void signal_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -308,13 +312,17 @@ static const struct node *bool_encode_false(const struct encoder *encoder,
 }
 
 const struct field_type type_bool = {
-    .decode = bool_decode, .encode = bool_encode, .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
-const struct field_type type_bool_always = {.decode = bool_decode,
-                                            .encode = bool_encode_always,
-                                            .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
-const struct field_type type_bool_default_true = {.decode = bool_decode,
-                                                  .encode = bool_encode_false,
-                                                  .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
+    .decode = bool_decode,
+    .encode = bool_encode,
+    .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
+const struct field_type type_bool_always = {
+    .decode = bool_decode,
+    .encode = bool_encode_always,
+    .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
+const struct field_type type_bool_default_true = {
+    .decode = bool_decode,
+    .encode = bool_encode_false,
+    .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
 
 static void tristate_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -333,9 +341,10 @@ static const struct node *tristate_encode(const struct encoder *encoder, const s
     return value < 0 ? NULL : encode_bool(encoder, value != 0);
 }
 
-const struct field_type type_tristate = {.decode = tristate_decode,
-                                         .encode = tristate_encode,
-                                         .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT}};
+const struct field_type type_tristate = {
+    .decode = tristate_decode,
+    .encode = tristate_encode,
+    .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
 
 /* ---- numbers ----------------------------------------------------------------------------------
  */
@@ -354,10 +363,11 @@ static const struct node *count_encode(const struct encoder *encoder, const stru
     return value < 0 ? NULL : encode_int(encoder, value);
 }
 
-const struct field_type type_count = {
-    .decode = count_decode,
-    .encode = count_encode,
-    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(0, INT64_MAX)}};
+const struct field_type type_count = {.decode = count_decode,
+                                      .encode = count_encode,
+                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                 .pattern = INTEGER_PATTERN,
+                                                 .range = RANGE(0, INT64_MAX)}};
 
 static void pids_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
@@ -373,10 +383,11 @@ static const struct node *pids_encode(const struct encoder *encoder, const struc
     return value == SERVICE_PIDS_UNSET ? NULL : encode_int(encoder, value);
 }
 
-const struct field_type type_pids = {
-    .decode = pids_decode,
-    .encode = pids_encode,
-    .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT, .range = RANGE(-1, INT64_MAX)}};
+const struct field_type type_pids = {.decode = pids_decode,
+                                     .encode = pids_encode,
+                                     .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                .pattern = INTEGER_PATTERN,
+                                                .range = RANGE(-1, INT64_MAX)}};
 
 int want_number(struct load *load, const struct node *node, int64_t min, int64_t max, double *ret)
 {
@@ -422,10 +433,11 @@ static const struct node *number_encode(const struct encoder *encoder, const str
                            (struct span){0});
 }
 
-const struct field_type type_number = {
-    .decode = number_decode,
-    .encode = number_encode,
-    .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT, .range = RANGE(0, 1000000)}};
+const struct field_type type_number = {.decode = number_decode,
+                                       .encode = number_encode,
+                                       .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT,
+                                                  .pattern = NUMBER_PATTERN,
+                                                  .range = RANGE(0, 1000000)}};
 
 static void bytes_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
@@ -462,8 +474,11 @@ static const struct node *bytes_encode(const struct encoder *encoder, const stru
                      : encode_text(encoder, arena_printf(encoder->arena, "%lld", (long long)value));
 }
 
-const struct field_type type_bytes = {
-    .decode = bytes_decode, .encode = bytes_encode, .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
+const struct field_type type_bytes = {.decode = bytes_decode,
+                                      .encode = bytes_encode,
+                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                 .pattern = BYTES_PATTERN,
+                                                 .range = RANGE(0, INT64_MAX)}};
 
 static void duration_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
@@ -502,8 +517,11 @@ static const struct node *duration_encode(const struct encoder *encoder, const s
     return node;
 }
 
-const struct field_type type_duration = {
-    .decode = duration_decode, .encode = duration_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type type_duration = {.decode = duration_decode,
+                                         .encode = duration_encode,
+                                         .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                    .pattern = DURATION_PATTERN,
+                                                    .range = RANGE(0, 0)}};
 
 /* -1: not octal */
 static int64_t parse_octal(const char *text)
@@ -554,7 +572,9 @@ static const struct node *file_mode_encode(const struct encoder *encoder, const 
 
 const struct field_type type_file_mode = {.decode = file_mode_decode,
                                           .encode = file_mode_encode,
-                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT}};
+                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                     .pattern = FILE_MODE_PATTERN,
+                                                     .range = RANGE(0, 07777)}};
 
 /* ---- restart ----------------------------------------------------------------------------------
  */

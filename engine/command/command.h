@@ -11,7 +11,6 @@ struct error;
 struct strings;
 
 extern const struct cli_verb image_verb, network_verb, volume_verb;
-extern const struct cli_verb internal_verb; /* hidden: completions, man pages */
 
 int engine_command_open(struct cli_context *context, struct engine **ret, struct error *err);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "compose/command/verbs.h"
+#include "compose/file/schema.h"
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
@@ -12,7 +14,6 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/completion.h"
 #include "engine/cli/man.h"
-#include "engine/command/command.h"
 
 /* Printed in the pages; fixed, so that builds are reproducible. */
 static const char man_date[] = "November 21, 2026";
@@ -44,6 +45,18 @@ static int man_run(struct cli_context *context, const void *options, const struc
     return cli_write_man(context->root, dir, man_date, err);
 }
 
+static int schema_run(struct cli_context *context, const void *options, const struct strings *args,
+                      struct error *err)
+{
+    cleanup_buf struct buf out = BUF_INIT;
+
+    (void)context;
+    (void)options;
+    (void)args;
+    compose_schema_print(&out);
+    return fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
+}
+
 static const struct cli_verb internal_verbs[] = {
     {
         .name = "completion",
@@ -60,6 +73,11 @@ static const struct cli_verb internal_verbs[] = {
         .min_args = 1,
         .max_args = 1,
         .run = man_run,
+    },
+    {
+        .name = "print-schema",
+        .summary = "print the JSON Schema of Compose files",
+        .run = schema_run,
     },
     {.name = NULL},
 };
