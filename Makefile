@@ -169,7 +169,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ALL_ARCHIVES)
 $(filter $(B)/tests/integration/container%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/container_world.o
 $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integration/build_network: \
     $(B)/tests/integration/build_world.o
-$(B)/tests/property/plan: $(B)/tests/property/plan_world.o
+$(B)/tests/property/plan $(B)/tests/property/print: $(B)/tests/property/plan_world.o
 $(B)/tests/property/compose: $(B)/tests/compose_laws.o $(B)/tests/property/compose_world.o
 $(B)/tests/unit/compose/places: $(B)/tests/compose_laws.o
 COMPOSE_FUZZ_OBJECTS := tests/compose_laws.o tests/fuzz/mutate_world.o
