@@ -281,7 +281,7 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
 int project_load(struct arena *arena, const struct project_options *options,
                  const struct project **ret, struct diagnostics *ret_diagnostics, struct error *err)
 {
-    struct load load = {.arena = arena, .options = options};
+    struct load load = {.arena = arena, .options = options, .patterns = {.arena = arena}};
     struct yaml_documents documents = {0};
     struct project *project = NULL;
     struct error error = ERROR_INIT;
@@ -308,6 +308,7 @@ int project_load(struct arena *arena, const struct project_options *options,
     vec_release(&load.parsed_files);
     vec_release(&load.unhonoured);
     vec_release(&load.warned);
+    patterns_release(&load.patterns);
     report_release(&load.report);
     return result;
 }

@@ -7,6 +7,7 @@
 
 #include "compose/file/dotenv.h"
 #include "compose/file/interpolate.h"
+#include "compose/file/pattern.h"
 #include "compose/file/project.h"
 #include "compose/file/report.h"
 #include "engine/base/vec.h"
@@ -80,6 +81,7 @@ struct load {
     struct history *history;         /* NULL: none is kept */
     VEC(struct unhonoured) unhonoured;
     VEC(struct warned_key) warned;
+    struct patterns patterns;
 };
 
 /* A service with what only the loader needs of it. `service` comes first: tables of services bind

@@ -1,6 +1,5 @@
 /* Types of values that are kept: node in, checked, the form that is printed out. */
 
-#include <regex.h>
 #include <string.h>
 
 #include "compose/file/load.h"
@@ -9,8 +8,6 @@
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
-
-enum { PATTERN_TEXT_MAX = 4096 };
 
 static const struct node *text_at(struct load *load, const char *text, struct span span)
 {
@@ -25,20 +22,6 @@ static bool is_allowed_null(const struct field *field, const struct node *node)
 
 /* ---- text -------------------------------------------------------------------------------------
  */
-
-static bool matches(const char *pattern, const char *text)
-{
-    regex_t compiled;
-    bool is_match;
-
-    if (strlen(text) > PATTERN_TEXT_MAX)
-        return false;
-    if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-        BUG(); /* tests/unit/compose/shapes.c compiles them all */
-    is_match = regexec(&compiled, text, 0, NULL, 0) == 0;
-    regfree(&compiled);
-    return is_match;
-}
 
 static void report_words(struct load *load, const struct field *field, const struct node *node)
 {
@@ -71,7 +54,7 @@ bool want_schema_text(struct load *load, const struct field *field, const struct
         }
     }
     if ((!schema.words && !schema.pattern) ||
-        (schema.pattern && matches(schema.pattern, node->text)))
+        (schema.pattern && patterns_match(&load->patterns, schema.pattern, node->text)))
         return true;
     if (schema.words) {
         report_words(load, field, node);

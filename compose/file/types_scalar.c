@@ -400,8 +400,8 @@ int want_number(struct load *load, const struct node *node, int64_t min, int64_t
         type = node->type == NODE_TEXT ? node_type_of(text) : node->type;
     if (type == NODE_INT && node_int_value(text, &integer))
         value = (double)integer;
-    else if (type == NODE_FLOAT)
-        value = strtod(node->text, NULL);
+    else if (type == NODE_FLOAT) /* strtod doesn't know YAML's .inf and .nan */
+        value = strpbrk(node->text, "0123456789") ? strtod(node->text, NULL) : (double)INFINITY;
     else {
         wrong_type(load, node, "a number");
         return -1;
