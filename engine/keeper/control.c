@@ -403,7 +403,7 @@ static int on_update(const struct request *request, struct error *err)
     if (update_container(container, err) < 0)
         return error_wrap(err, "update container \"%s\"", container->name);
     supervise_changed(container);
-    answer(request->client, request->tag, NULL);
+    wait_for(request->client, request->tag, OP_UPDATE, container, false); /* until it is written */
     return 0;
 }
 
