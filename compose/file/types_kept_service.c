@@ -126,7 +126,8 @@ static const struct node *keep_pull_policy(struct load *load, const struct field
 {
     const struct node *kept = kept_text.keep(load, field, node);
 
-    if (kept && strcmp(kept->text, "if_not_present") == 0)
+    if (kept && strcmp(kept->text, "if_not_present") == 0 &&
+        !(load->options->flags & PROJECT_NO_NORMALIZE))
         return node_new_text(load->arena, "missing", node->span);
     return kept;
 }
