@@ -222,7 +222,8 @@ const char *law_long_form_stays(struct trees *trees, const struct node *tree)
     const struct node *again = field_canonical(load, &file_field, tree);
 
     if (load->report.n_errors > 0)
-        return "the long form is refused";
+        return arena_printf(load->arena, "the long form is refused: %s",
+                            load->report.items.items[0].message);
     return compare(load, "the long form's long form", again, tree);
 }
 

@@ -123,6 +123,19 @@ static bool keeps_short_form(const struct load *load, const struct field *field,
     return false;
 }
 
+/* A short form becomes a part of its long form, which is what the tag is about: without it. */
+static const struct node *untagged(struct load *load, const struct node *node)
+{
+    struct node *plain;
+
+    if (node->tag == NODE_UNTAGGED || node->kind != NODE_SCALAR)
+        return node;
+    plain = arena_memdup(load->arena, node, sizeof(*node));
+    plain->tag = NODE_UNTAGGED;
+    plain->has_tags = false;
+    return plain;
+}
+
 const struct node *field_canonical(struct load *load, const struct field *field,
                                    const struct node *node)
 {
@@ -134,7 +147,7 @@ const struct node *field_canonical(struct load *load, const struct field *field,
     if (item_tags_any(node))
         return item_tags_canonical(load, field, node);
     if (field->type->canonical)
-        longer = field->type->canonical(load, field, node);
+        longer = field->type->canonical(load, field, untagged(load, node));
     if (field->shape) {
         deeper = canonical_children(load, field, longer ? longer : node);
         longer = deeper ? deeper : longer;
