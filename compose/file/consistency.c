@@ -5,6 +5,7 @@
 
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/resource.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/path.h"
@@ -62,16 +63,38 @@ static void check_depends_on(struct load *load, const struct project *project,
     }
 }
 
-static void check_networks(struct load *load, const struct project *project,
-                           const struct service *service)
-{
-    for (size_t i = 0; i < service->n_networks; i++) {
-        const struct service_network *network = &service->networks[i];
+struct referring {
+    struct load *load;
+    const struct project *project;
+    const struct service *service;
+};
 
-        if (!project_find_network(project, network->key))
-            report_error(&load->report, network->span, "define it below the top-level networks:",
-                         "service \"%s\" refers to undefined network %s", service->name,
-                         network->key);
+static void check_reference(void *context, const struct resource_reference *reference)
+{
+    const struct referring *referring = context;
+    struct report *report = &referring->load->report;
+    const char *hint = "a path on the host begins with / . or ~";
+
+    if (resource_find(&referring->project->resources[reference->kind], reference->kind,
+                      reference->key, strlen(reference->key)))
+        return;
+    if (reference->kind != RESOURCE_VOLUME || !strchr(reference->key, '/'))
+        hint = arena_printf(report->arena, "define it below the top-level %s:",
+                            resource_sections[reference->kind].key);
+    report_error(report, reference->span, hint, "service \"%s\" refers to undefined %s %s",
+                 referring->service->name, reference->what, reference->key);
+}
+
+/* One that nobody else keeps must come from somewhere. */
+static void check_secrets(struct load *load, const struct project *project)
+{
+    for (size_t i = 0; i < project->n_secrets; i++) {
+        const struct file_object *secret = &project->secrets[i];
+
+        if (!secret->external && (!secret->file || !*secret->file) &&
+            !node_get(secret->kept, "environment"))
+            report_error(&load->report, secret->span, NULL,
+                         "secret \"%s\" must declare either `file` or `environment`", secret->key);
     }
 }
 
@@ -125,23 +148,6 @@ static void check_targets(struct load *load, const struct service *service)
                          service->name, targets[i].what, targets[i].path, service->name,
                          targets[i - 1].what);
     }
-}
-
-static void check_volumes(struct load *load, const struct project *project,
-                          const struct service *service)
-{
-    for (size_t i = 0; i < service->n_volumes; i++) {
-        const struct service_mount *mount = &service->volumes[i];
-
-        if (mount->type == SERVICE_MOUNT_VOLUME && mount->source &&
-            !project_find_volume(project, mount->source))
-            report_error(&load->report, mount->span,
-                         strchr(mount->source, '/') ? "a path on the host begins with / . or ~"
-                                                    : "define it below the top-level volumes:",
-                         "service \"%s\" refers to undefined volume %s", service->name,
-                         mount->source);
-    }
-    check_targets(load, service);
 }
 
 /* ---- contradictions ---------------------------------------------------------------------------
@@ -338,6 +344,8 @@ static void check_cycles(struct load *load, const struct project *project)
 
 void consistency_check(struct load *load, const struct project *project)
 {
+    struct referring referring = {.load = load, .project = project};
+
     for (size_t i = 0; i < project->n_services; i++) {
         const struct service *service = &project->services[i];
 
@@ -346,12 +354,14 @@ void consistency_check(struct load *load, const struct project *project)
                          "service \"%s\" has neither an image nor a build context specified",
                          service->name);
         check_depends_on(load, project, service);
-        check_networks(load, project, service);
-        check_volumes(load, project, service);
+        referring.service = service;
+        resource_references(service, check_reference, &referring);
+        check_targets(load, service);
         check_network_mode(load, service);
         check_scale(load, service);
         check_build(load, project, service);
     }
+    check_secrets(load, project);
     check_container_names(load, project);
     check_cycles(load, project);
 }

@@ -205,10 +205,7 @@ static struct project *assemble(struct load *load, const struct strings *paths,
         project->services[i] = model->drafts[i].service;
     project->disabled_services = project->services + n_enabled;
     project->n_disabled_services = model->n_drafts - n_enabled;
-    project->networks = model->networks;
-    project->n_networks = model->n_networks;
-    project->volumes = model->volumes;
-    project->n_volumes = model->n_volumes;
+    memcpy(project->resources, model->resources, sizeof(project->resources));
     return project;
 }
 
@@ -224,12 +221,8 @@ static int narrow(struct load *load, const struct project *whole, struct project
         return -1;
     *ret = arena_memdup(load->arena, flags & PROJECT_KEEP_ALL ? whole : selected, sizeof(*whole));
     select_used(load->arena, *ret);
-    if (flags & (PROJECT_ALL_RESOURCES | PROJECT_NO_INTERPOLATE)) {
-        (*ret)->networks = whole->networks;
-        (*ret)->n_networks = whole->n_networks;
-        (*ret)->volumes = whole->volumes;
-        (*ret)->n_volumes = whole->n_volumes;
-    }
+    if (flags & (PROJECT_ALL_RESOURCES | PROJECT_NO_INTERPOLATE))
+        memcpy((*ret)->resources, whole->resources, sizeof(whole->resources));
     return 0;
 }
 

@@ -179,14 +179,11 @@ const struct node *extends_resolve(struct load *load, const struct node *documen
 const struct node *relative_resolve(struct load *load, const struct node *document,
                                     const char *directory);
 
-/* The merged tree → drafts, networks, volumes, sorted by name (model.c). */
+/* The merged tree → drafts and resources, sorted by name (model.c). */
 struct model {
     struct draft *drafts;
     size_t n_drafts;
-    struct network *networks;
-    size_t n_networks;
-    struct volume *volumes;
-    size_t n_volumes;
+    struct resource_list resources[RESOURCE_KINDS];
 };
 void model_decode(struct load *load, const struct node *root, struct model *ret);
 
@@ -200,7 +197,7 @@ void imply_dependencies(struct load *load, struct service *service);
  * sorted (select.c). */
 void select_profiles(struct load *load, struct model *model, struct strings *ret_profiles,
                      size_t *ret_n_enabled);
-/* Drop networks, volumes and optional edges that lead nowhere from the enabled services (select.c).
+/* Drop resources and optional edges that lead nowhere from the enabled services (select.c).
  */
 void select_used(struct arena *arena, struct project *project);
 

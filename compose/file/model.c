@@ -1,4 +1,4 @@
-/* The merged tree → services, networks, volumes, each sorted by name. */
+/* The merged tree → services and resources, each sorted by name. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "compose/file/field.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/resource.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
@@ -67,7 +68,7 @@ static void services_decode(struct load *load, const struct field *field, const 
 const struct field_type type_services = {
     .decode = services_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
 
-/* ---- networks ---------------------------------------------------------------------------------
+/* ---- resources --------------------------------------------------------------------------------
  */
 
 /* External resources are somebody else's: only a name may stand beside. */
@@ -86,68 +87,81 @@ static void check_external(struct load *load, const struct node *node)
     }
 }
 
-static void networks_decode(struct load *load, const struct field *field, const struct node *node,
-                            void *object)
+static const char *join_words(struct load *load, const char *const *words)
 {
-    const struct shape *shape = field->shape->each->shape;
+    const char *all = words[0];
+
+    for (size_t i = 1; words[i]; i++)
+        all = arena_printf(load->arena, "%s|%s", all, words[i]);
+    return all;
+}
+
+/* A secret or config says once where it comes from, unless somebody else keeps it. */
+static void check_origins(struct load *load, const char *const *origins,
+                          const struct resource *resource)
+{
+    const struct node *node = resource->source;
+    size_t n = 0;
+
+    for (size_t i = 0; i < node->n; i++) {
+        bool is_origin = false;
+
+        for (size_t k = 0; origins[k]; k++)
+            is_origin |= strcmp(node->entries[i].key, origins[k]) == 0;
+        if (is_origin && ++n == 2)
+            report_error(&load->report, node->entries[i].span, NULL,
+                         "%s: %s attributes are mutually exclusive", report_path(&load->report),
+                         join_words(load, origins));
+    }
+    if (n == 0 && !resource->external && !node_get(node, "driver"))
+        report_error(&load->report, resource->span, NULL, "%s: one of %s must be set",
+                     report_path(&load->report), join_words(load, origins));
+}
+
+static void decode_resource(struct load *load, const struct field *each,
+                            const struct resource_section *section, const struct node_entry *entry,
+                            struct resource *resource)
+{
+    const struct node *node = entry->value;
+
+    shape_init(each->shape, resource);
+    resource->key = entry->key;
+    resource->span = entry->span;
+    resource->source = node;
+    if (node_is_null(node) && (each->type->schema.forms & SCHEMA_NULL))
+        return;
+    if (!want_kind(load, node, WANT_MAP))
+        return;
+    shape_decode(load, each->shape, node, resource);
+    if (resource->external)
+        check_external(load, node);
+    else if (section->origins)
+        check_origins(load, section->origins, resource);
+}
+
+static void resources_decode(struct load *load, const struct field *field, const struct node *node,
+                             void *object)
+{
+    enum resource_kind kind = resource_kind_of(field->name.data);
+    const struct field *each = field->shape->each;
     struct model *model = object;
+    struct resource_list *list = &model->resources[kind];
     const struct node_entry **entries;
 
     if (!want_kind(load, node, WANT_MAP))
         return;
-    entries = sorted_entries(load, node, &model->n_networks);
-    model->networks = arena_new_array(load->arena, struct network, model->n_networks + 1);
-    for (size_t i = 0; i < model->n_networks; i++) {
-        struct network *network = &model->networks[i];
-
-        shape_init(shape, network);
-        network->key = entries[i]->key;
-        network->span = entries[i]->span;
-        network->source = entries[i]->value;
+    entries = sorted_entries(load, node, &list->n);
+    list->items = arena_alloc_array(load->arena, list->n + 1, each->shape->size);
+    for (size_t i = 0; i < list->n; i++) {
         report_enter_key(&load->report, entries[i]->key);
-        if (!node_is_null(entries[i]->value) && want_kind(load, entries[i]->value, WANT_MAP))
-            shape_decode(load, shape, entries[i]->value, network);
-        if (network->external)
-            check_external(load, entries[i]->value);
+        decode_resource(load, each, &resource_sections[kind], entries[i],
+                        resource_at(list, kind, i));
         report_leave(&load->report);
     }
 }
 
-const struct field_type type_networks = {
-    .decode = networks_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
-
-/* ---- volumes ----------------------------------------------------------------------------------
- */
-
-static void volumes_decode(struct load *load, const struct field *field, const struct node *node,
-                           void *object)
-{
-    const struct shape *shape = field->shape->each->shape;
-    struct model *model = object;
-    const struct node_entry **entries;
-
-    if (!want_kind(load, node, WANT_MAP))
-        return;
-    entries = sorted_entries(load, node, &model->n_volumes);
-    model->volumes = arena_new_array(load->arena, struct volume, model->n_volumes + 1);
-    for (size_t i = 0; i < model->n_volumes; i++) {
-        struct volume *volume = &model->volumes[i];
-
-        shape_init(shape, volume);
-        volume->key = entries[i]->key;
-        volume->span = entries[i]->span;
-        volume->source = entries[i]->value;
-        report_enter_key(&load->report, entries[i]->key);
-        if (!node_is_null(entries[i]->value) && want_kind(load, entries[i]->value, WANT_MAP))
-            shape_decode(load, shape, entries[i]->value, volume);
-        if (volume->external)
-            check_external(load, entries[i]->value);
-        report_leave(&load->report);
-    }
-}
-
-const struct field_type type_volumes = {
-    .decode = volumes_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
+const struct field_type type_resources = {
+    .decode = resources_decode, .schema = {.forms = SCHEMA_MAP, .names_pattern = NAMES_PATTERN}};
 
 void model_decode(struct load *load, const struct node *root, struct model *ret)
 {

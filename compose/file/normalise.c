@@ -5,6 +5,7 @@
 
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/resource.h"
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
 #include "engine/base/path.h"
@@ -78,22 +79,37 @@ static void attach_default(struct load *load, struct service *service)
     service->n_networks = 1;
 }
 
-/* Insert the default network, in order, unless the file has it. */
+static bool is_default_used(const struct model *model)
+{
+    for (size_t i = 0; i < model->n_drafts; i++) {
+        const struct service *service = &model->drafts[i].service;
+
+        for (size_t k = 0; k < service->n_networks; k++) {
+            if (strcmp(service->networks[k].key, default_key) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Insert the default network, in order, unless the file has it or nobody uses it. */
 static void add_default(struct load *load, struct model *model)
 {
+    struct resource_list *list = &model->resources[RESOURCE_NETWORK];
+    const struct network *before = list->items;
     struct network *networks;
     size_t at = 0;
 
-    while (at < model->n_networks && strcmp(model->networks[at].key, default_key) < 0)
+    while (at < list->n && strcmp(before[at].key, default_key) < 0)
         at++;
-    if (at < model->n_networks && strcmp(model->networks[at].key, default_key) == 0)
+    if ((at < list->n && strcmp(before[at].key, default_key) == 0) || !is_default_used(model))
         return;
-    networks = arena_new_array(load->arena, struct network, model->n_networks + 1);
-    for (size_t i = 0; i < model->n_networks; i++)
-        networks[i < at ? i : i + 1] = model->networks[i];
-    networks[at] = (struct network){.key = default_key};
-    model->networks = networks;
-    model->n_networks++;
+    networks = arena_new_array(load->arena, struct network, list->n + 1);
+    for (size_t i = 0; i < list->n; i++)
+        networks[i < at ? i : i + 1] = before[i];
+    networks[at].key = default_key;
+    list->items = networks;
+    list->n++;
 }
 
 /* ---- names ------------------------------------------------------------------------------------
@@ -133,14 +149,13 @@ void normalise_model(struct load *load, struct model *model)
     if (flags & PROJECT_NO_NORMALIZE)
         return;
     add_default(load, model);
-    for (size_t i = 0; i < model->n_networks; i++) {
-        struct network *network = &model->networks[i];
+    for (enum resource_kind kind = 0; kind < RESOURCE_KINDS; kind++) {
+        const struct resource_list *list = &model->resources[kind];
 
-        network->name = final_name(load, network->key, network->name, network->external);
-    }
-    for (size_t i = 0; i < model->n_volumes; i++) {
-        struct volume *volume = &model->volumes[i];
+        for (size_t i = 0; resource_sections[kind].has_final_name && i < list->n; i++) {
+            struct resource *resource = resource_at(list, kind, i);
 
-        volume->name = final_name(load, volume->key, volume->name, volume->external);
+            resource->name = final_name(load, resource->key, resource->name, resource->external);
+        }
     }
 }

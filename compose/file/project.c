@@ -10,6 +10,7 @@
 #include "compose/file/encode.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
+#include "compose/file/resource.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
@@ -24,16 +25,6 @@ static int compare_service_name(const void *name, const void *item)
     return strcmp(name, ((const struct service *)item)->name);
 }
 
-static int compare_network_key(const void *key, const void *item)
-{
-    return strcmp(key, ((const struct network *)item)->key);
-}
-
-static int compare_volume_key(const void *key, const void *item)
-{
-    return strcmp(key, ((const struct volume *)item)->key);
-}
-
 #define FIND(key, items, n, compare)                                                               \
     ((n) > 0 ? bsearch((key), (items), (n), sizeof((items)[0]), (compare)) : NULL)
 
@@ -42,14 +33,30 @@ const struct service *project_find_service(const struct project *project, const 
     return FIND(name, project->services, project->n_services, compare_service_name);
 }
 
+static const void *find_resource(const struct project *project, enum resource_kind kind,
+                                 const char *key)
+{
+    return resource_find(&project->resources[kind], kind, key, strlen(key));
+}
+
 const struct network *project_find_network(const struct project *project, const char *key)
 {
-    return FIND(key, project->networks, project->n_networks, compare_network_key);
+    return find_resource(project, RESOURCE_NETWORK, key);
 }
 
 const struct volume *project_find_volume(const struct project *project, const char *key)
 {
-    return FIND(key, project->volumes, project->n_volumes, compare_volume_key);
+    return find_resource(project, RESOURCE_VOLUME, key);
+}
+
+const struct file_object *project_find_secret(const struct project *project, const char *key)
+{
+    return find_resource(project, RESOURCE_SECRET, key);
+}
+
+const struct file_object *project_find_config(const struct project *project, const char *key)
+{
+    return find_resource(project, RESOURCE_CONFIG, key);
 }
 
 /* The longest key that begins the path and ends at its end, a dot or a bracket: keys have dots. */
@@ -99,16 +106,6 @@ static int compare_service_prefix(const void *prefix, const void *item)
     return compare_prefix(prefix, ((const struct service *)item)->name);
 }
 
-static int compare_network_prefix(const void *prefix, const void *item)
-{
-    return compare_prefix(prefix, ((const struct network *)item)->key);
-}
-
-static int compare_volume_prefix(const void *prefix, const void *item)
-{
-    return compare_prefix(prefix, ((const struct volume *)item)->key);
-}
-
 /* Where a path leads in the project's tree. */
 struct place {
     const struct node *node;
@@ -122,28 +119,24 @@ struct place {
 static bool enter_resource(const struct project *project, const char *section, const char *rest,
                            struct place *ret)
 {
+    enum resource_kind kind = resource_kind_of(section);
     bool is_found = false;
 
     for (size_t len = strcspn(rest, ".["); len > 0;
          len += rest[len] ? 1 + strcspn(rest + len + 1, ".[") : 0) {
         struct prefix prefix = {rest, len};
         const struct service *service = NULL;
-        const struct network *network = NULL;
-        const struct volume *volume = NULL;
+        const struct resource *resource = NULL;
 
-        if (strcmp(section, "services") == 0)
+        if (kind == RESOURCE_KINDS)
             service = FIND(&prefix, project->services, project->n_services, compare_service_prefix);
-        else if (strcmp(section, "networks") == 0)
-            network = FIND(&prefix, project->networks, project->n_networks, compare_network_prefix);
         else
-            volume = FIND(&prefix, project->volumes, project->n_volumes, compare_volume_prefix);
+            resource = resource_find(&project->resources[kind], kind, rest, len);
         if (service)
             *ret = (struct place){service->source, service->span, rest + len, service};
-        if (network)
-            *ret = (struct place){network->source, network->span, rest + len, NULL};
-        if (volume)
-            *ret = (struct place){volume->source, volume->span, rest + len, NULL};
-        is_found |= service || network || volume;
+        if (resource)
+            *ret = (struct place){resource->source, resource->span, rest + len, NULL};
+        is_found |= service || resource;
         if (!rest[len])
             break;
     }
@@ -152,14 +145,14 @@ static bool enter_resource(const struct project *project, const char *section, c
 
 static struct place find_place(const struct project *project, const char *path)
 {
-    static const char *const sections[] = {"services", "networks", "volumes"};
     struct place place = {.node = project->root, .rest = path};
 
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        size_t len = strlen(sections[i]);
+    for (size_t i = 0; i <= RESOURCE_KINDS; i++) {
+        const char *section = i < RESOURCE_KINDS ? resource_sections[i].key : "services";
+        size_t len = strlen(section);
 
-        if (strncmp(path, sections[i], len) == 0 && path[len] == '.' &&
-            enter_resource(project, sections[i], path + len + 1, &place)) {
+        if (strncmp(path, section, len) == 0 && path[len] == '.' &&
+            enter_resource(project, section, path + len + 1, &place)) {
             place.rest += *place.rest == '.';
             break;
         }
@@ -248,32 +241,19 @@ static const struct node *encode_services(const struct encoder *encoder,
     return map;
 }
 
-static const struct node *encode_networks(const struct encoder *encoder,
-                                          const struct project *project)
+static const struct node *encode_resources(const struct encoder *encoder,
+                                           const struct project *project, enum resource_kind kind)
 {
-    struct node *map = encode_map(encoder, project->n_networks);
+    const struct resource_list *list = &project->resources[kind];
+    const struct shape *shape = resource_sections[kind].shape;
+    struct node *map = encode_map(encoder, list->n);
 
-    for (size_t i = 0; i < project->n_networks; i++) {
-        const struct network *network = &project->networks[i];
+    for (size_t i = 0; i < list->n; i++) {
+        const struct resource *resource = resource_at(list, kind, i);
 
-        encode_put(map, network->key,
-                   as_written(encoder, &network_shape, project->flags,
-                              shape_encode(encoder, &network_shape, network), network->source));
-    }
-    return map->n > 0 ? map : NULL;
-}
-
-static const struct node *encode_volumes(const struct encoder *encoder,
-                                         const struct project *project)
-{
-    struct node *map = encode_map(encoder, project->n_volumes);
-
-    for (size_t i = 0; i < project->n_volumes; i++) {
-        const struct volume *volume = &project->volumes[i];
-
-        encode_put(map, volume->key,
-                   as_written(encoder, &volume_shape, project->flags,
-                              shape_encode(encoder, &volume_shape, volume), volume->source));
+        encode_put(map, resource->key,
+                   as_written(encoder, shape, project->flags,
+                              shape_encode(encoder, shape, resource), resource->source));
     }
     return map->n > 0 ? map : NULL;
 }
@@ -282,12 +262,12 @@ const struct node *project_encode(struct arena *arena, const struct project *pro
 {
     const struct encoder *encoder = &(const struct encoder){.arena = arena, .is_json = is_json};
     const struct node *root = project->root;
-    struct node *map = encode_map(encoder, 4 + root->n);
+    struct node *map = encode_map(encoder, 2 + RESOURCE_KINDS + root->n);
 
     encode_put(map, "name", encode_text(encoder, project->name));
     encode_put(map, "services", encode_services(encoder, project));
-    encode_put(map, "networks", encode_networks(encoder, project));
-    encode_put(map, "volumes", encode_volumes(encoder, project));
+    for (enum resource_kind kind = 0; kind < RESOURCE_KINDS; kind++)
+        encode_put(map, resource_sections[kind].key, encode_resources(encoder, project, kind));
     for (size_t i = 0; i < root->n; i++) {
         if (key_is_extension(root->entries[i].key))
             encode_put(map, root->entries[i].key, root->entries[i].value);

@@ -4,9 +4,10 @@
  *
  * Everything is arena-owned and immutable after project_load(). Strings are NUL-terminated; lists
  * are struct strings / struct pairs; arrays are `things` + `n_things`. services, networks, volumes,
- * a service's networks and depends_on are sorted by name, so that what is printed is stable.
- * Times are nanoseconds, sizes bytes. Unset: NULL, -1, or what the field's comment says. `kept`:
- * keys that are not honoured yet, as they are printed; NULL when there is none.
+ * secrets, configs, models, a service's networks and depends_on are sorted by name, so that what is
+ * printed is stable. Times are nanoseconds, sizes bytes. Unset: NULL, -1, or what the field's
+ * comment says. `kept`: keys that are not honoured yet, as they are printed; NULL when there is
+ * none.
  *
  * Loading is pure apart from reading the named files: the environment is an argument. */
 
@@ -78,6 +79,15 @@ struct service_mount {
     const struct node *tmpfs_kept;
     const struct node *image_kept;
     bool has_section; /* that of its type is there, and printed even when empty */
+    struct span span;
+};
+
+/* A config or secret that appears as a file in the container. */
+struct service_file {
+    const char *source; /* KEY of project->configs or ->secrets */
+    const char *target; /* as written; configs: NULL = "/SOURCE"; relative: below / of a config,
+                         * below /run/secrets of a secret */
+    const struct node *kept;
     struct span span;
 };
 
@@ -155,6 +165,10 @@ struct service {
     struct strings tmpfs; /* "/run" or "/run:size=64m,mode=755" */
     struct service_network *networks;
     size_t n_networks;
+    struct service_file *configs;
+    size_t n_configs;
+    struct service_file *secrets;
+    size_t n_secrets;
     struct service_dependency *depends_on;
     size_t n_depends_on;
     struct service_health healthcheck;
@@ -192,6 +206,36 @@ struct service {
 
 #define SERVICE_PIDS_UNSET INT64_MIN
 
+/* In the order they are printed in. */
+enum resource_kind {
+    RESOURCE_NETWORK,
+    RESOURCE_VOLUME,
+    RESOURCE_SECRET,
+    RESOURCE_CONFIG,
+    RESOURCE_MODEL,
+    RESOURCE_KINDS
+};
+
+/* What networks, volumes, secrets, configs and models all begin with. */
+#define RESOURCE_MEMBERS                                                                           \
+    const char *key;                                                                               \
+    const char *name; /* final: `<project>_<key>`, or as written; of models: as written */         \
+    struct span span;                                                                              \
+    bool external;                                                                                 \
+    const struct node *source
+
+struct resource {
+    RESOURCE_MEMBERS;
+};
+
+#define RESOURCE_HEAD                                                                              \
+    union {                                                                                        \
+        struct resource resource;                                                                  \
+        struct {                                                                                   \
+            RESOURCE_MEMBERS;                                                                      \
+        };                                                                                         \
+    }
+
 struct network_pool {
     const char *subnet;  /* CIDR; NULL = pick one */
     const char *gateway; /* NULL = first address */
@@ -199,29 +243,39 @@ struct network_pool {
 };
 
 struct network {
-    const char *key;
-    const char *name; /* final: `<project>_<key>`, or as written */
-    struct span span;
-    bool external;
+    RESOURCE_HEAD;
     bool internal;
-    const char *driver; /* NULL or "bridge" */
+    const char *driver; /* NULL, or as written: "bridge" is honoured */
     struct network_pool *pools;
-    size_t n_pools;
+    size_t n_pools; /* more than one is not honoured */
     struct pairs labels;
     const struct node *kept;
     const struct node *ipam_kept;
-    const struct node *source;
 };
 
 struct volume {
-    const char *key;
-    const char *name; /* final: `<project>_<key>`, or as written */
-    struct span span;
-    bool external;
-    const char *driver; /* NULL or "local" */
+    RESOURCE_HEAD;
+    const char *driver; /* NULL, or as written: "local" is honoured */
     struct pairs labels;
     const struct node *kept;
-    const struct node *source;
+};
+
+/* A secret or a config. */
+struct file_object {
+    RESOURCE_HEAD;
+    const char *file;    /* absolute; NULL: from elsewhere */
+    const char *content; /* of a config; NULL */
+    const struct node *kept;
+};
+
+struct ai_model {
+    RESOURCE_HEAD;
+    const struct node *kept;
+};
+
+struct resource_list {
+    void *items; /* struct network, … of the list's kind, sorted by key */
+    size_t n;
 };
 
 /* ---- diagnostics --------------------------------------------------------------------------- */
@@ -281,10 +335,22 @@ struct project {
     struct service *disabled_services; /* by profiles or selection: their containers are no orphans
                                         */
     size_t n_disabled_services;
-    struct network *networks; /* those that enabled services use */
-    size_t n_networks;
-    struct volume *volumes;
-    size_t n_volumes;
+    /* Those that enabled services use; the same by kind and by name. */
+    union {
+        struct resource_list resources[RESOURCE_KINDS];
+        struct {
+            struct network *networks;
+            size_t n_networks;
+            struct volume *volumes;
+            size_t n_volumes;
+            struct file_object *secrets;
+            size_t n_secrets;
+            struct file_object *configs;
+            size_t n_configs;
+            struct ai_model *models;
+            size_t n_models;
+        };
+    };
 
     struct strings profiles;  /* active */
     struct pairs environment; /* what interpolation saw: process, --env-file, .env */
@@ -303,7 +369,7 @@ enum project_flags {
     PROJECT_WITH_DEPENDENCIES = 1 << 0, /* of the services named in the options */
     PROJECT_KEEP_ALL = 1 << 1,          /* naming services enables their profiles, drops nobody */
     PROJECT_NO_CONSISTENCY = 1 << 2,
-    PROJECT_ALL_RESOURCES = 1 << 3,      /* keep networks and volumes that no service uses */
+    PROJECT_ALL_RESOURCES = 1 << 3,      /* keep networks, volumes, … that no service uses */
     PROJECT_NO_INTERPOLATE = 1 << 4,     /* and nothing that could depend on variables: no
                                             consistency, no env files; for printing only */
     PROJECT_NO_NORMALIZE = 1 << 5,       /* no default network, no final names; for printing only */
@@ -374,6 +440,8 @@ void project_variables(struct arena *arena, const struct project *project,
 const struct service *project_find_service(const struct project *project, const char *name);
 const struct network *project_find_network(const struct project *project, const char *key);
 const struct volume *project_find_volume(const struct project *project, const char *key);
+const struct file_object *project_find_secret(const struct project *project, const char *key);
+const struct file_object *project_find_config(const struct project *project, const char *key);
 
 /* The project with only the named services (all, if the list is empty), and with what they depend
  * on if with_dependencies. The others go to disabled_services. ERROR_NOT_FOUND: "no such service:

@@ -8,8 +8,8 @@
 #include "compose/file/node.h"
 #include "engine/base/arena.h"
 
-/* Is the path of `parent` one on this machine? */
-typedef bool (*applies_fn)(const struct node *parent, const char *path);
+/* Is the path of `parent`, which stands in `outer`, one on this machine? */
+typedef bool (*applies_fn)(const struct node *outer, const struct node *parent, const char *path);
 
 static bool member_is(const struct node *map, const char *key, const char *wanted)
 {
@@ -18,32 +18,35 @@ static bool member_is(const struct node *map, const char *key, const char *wante
     return value && node_is_text(value) && strcmp(value->text, wanted) == 0;
 }
 
-static bool is_any(const struct node *parent, const char *path)
+static bool is_any(const struct node *outer, const struct node *parent, const char *path)
 {
+    (void)outer;
     (void)parent;
     (void)path;
     return true;
 }
 
-static bool is_bind(const struct node *mount, const char *path)
+static bool is_bind(const struct node *outer, const struct node *mount, const char *path)
 {
+    (void)outer;
     (void)path;
     return member_is(mount, "type", "bind");
 }
 
 /* Another service's, an image, a stage: "service:web", "docker-image://…". */
-static bool is_directory(const struct node *contexts, const char *path)
+static bool is_directory(const struct node *outer, const struct node *contexts, const char *path)
 {
+    (void)outer;
     (void)contexts;
     return !strstr(path, "://") && !text_starts_with(path, "service:") &&
            !text_starts_with(path, "target:");
 }
 
-/* The options of a local volume that is a bind mount. */
-static bool is_bind_device(const struct node *options, const char *path)
+/* The options of a volume that says it is local, and is a bind mount. */
+static bool is_bind_device(const struct node *volume, const struct node *options, const char *path)
 {
     (void)path;
-    return member_is(options, "o", "bind");
+    return member_is(volume, "driver", "local") && member_is(options, "o", "bind");
 }
 
 /* Where paths stand: a key, "*" every value of a mapping, "[]" every item of a list. */
@@ -65,13 +68,14 @@ static const struct {
 
 enum { N_STEPS_MAX = sizeof(places[0].steps) / sizeof(places[0].steps[0]) };
 
-static const struct node *resolve_path(struct load *load, const struct node *parent,
-                                       const struct node *path, applies_fn applies)
+static const struct node *resolve_path(struct load *load, const struct node *outer,
+                                       const struct node *parent, const struct node *path,
+                                       applies_fn applies)
 {
     struct node *resolved;
 
     if (!node_is_text(path) || !path->text[0] || path->text[0] == '/' ||
-        load_is_remote(path->text) || !applies(parent, path->text))
+        load_is_remote(path->text) || !applies(outer, parent, path->text))
         return path;
     resolved = node_new_text(load->arena, load_resolve_path(load, path->text), path->span);
     resolved->tag = path->tag;
@@ -80,8 +84,9 @@ static const struct node *resolve_path(struct load *load, const struct node *par
 }
 
 /* `node` with the paths below it absolute; itself, if there are none. */
-static const struct node *resolve(struct load *load, const struct node *node,
-                                  const char *const *steps, size_t n_steps, applies_fn applies)
+static const struct node *resolve(struct load *load, const struct node *outer,
+                                  const struct node *node, const char *const *steps, size_t n_steps,
+                                  applies_fn applies)
 {
     bool is_list = strcmp(steps[0], "[]") == 0;
     bool is_each = is_list || strcmp(steps[0], "*") == 0;
@@ -96,8 +101,8 @@ static const struct node *resolve(struct load *load, const struct node *node,
 
         if (!is_each && strcmp(entry->key, steps[0]) != 0)
             continue;
-        value = is_last ? resolve_path(load, node, entry->value, applies)
-                        : resolve(load, entry->value, steps + 1, n_steps - 1, applies);
+        value = is_last ? resolve_path(load, outer, node, entry->value, applies)
+                        : resolve(load, node, entry->value, steps + 1, n_steps - 1, applies);
         if (value == entry->value)
             continue;
         if (!copy) {
@@ -117,7 +122,8 @@ const struct node *relative_resolve(struct load *load, const struct node *docume
 
     load->directory = directory;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        document = resolve(load, document, places[i].steps, N_STEPS_MAX, places[i].applies);
+        document =
+            resolve(load, document, document, places[i].steps, N_STEPS_MAX, places[i].applies);
     load->directory = project_directory;
     return document;
 }

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/field.h"
 #include "compose/file/load.h"
+#include "compose/file/resource.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/vec.h"
@@ -100,35 +102,21 @@ void select_profiles(struct load *load, struct model *model, struct strings *ret
 /* ---- resources --------------------------------------------------------------------------------
  */
 
-static void mark_networks(const struct project *project, bool *used)
+struct use {
+    const struct project *project;
+    bool *used[RESOURCE_KINDS];
+};
+
+static void mark_used(void *context, const struct resource_reference *reference)
 {
-    for (size_t i = 0; i < project->n_services; i++) {
-        const struct service *service = &project->services[i];
+    struct use *use = context;
+    enum resource_kind kind = reference->kind;
+    const struct resource_list *list = &use->project->resources[kind];
+    const struct resource *found =
+        resource_find(list, kind, reference->key, strlen(reference->key));
 
-        for (size_t k = 0; k < service->n_networks; k++) {
-            const struct network *network = project_find_network(project, service->networks[k].key);
-
-            if (network)
-                used[network - project->networks] = true;
-        }
-    }
-}
-
-static void mark_volumes(const struct project *project, bool *used)
-{
-    for (size_t i = 0; i < project->n_services; i++) {
-        const struct service *service = &project->services[i];
-
-        for (size_t k = 0; k < service->n_volumes; k++) {
-            const struct service_mount *mount = &service->volumes[k];
-            const struct volume *volume = NULL;
-
-            if (mount->type == SERVICE_MOUNT_VOLUME && mount->source)
-                volume = project_find_volume(project, mount->source);
-            if (volume)
-                used[volume - project->volumes] = true;
-        }
-    }
+    if (found)
+        use->used[kind][resource_index(list, kind, found)] = true;
 }
 
 /* Edges to services that are not here are gone. */
@@ -155,32 +143,31 @@ static void drop_edges(struct arena *arena, struct project *project)
     project->services = services;
 }
 
+static struct resource_list keep_used(struct arena *arena, const struct resource_list *list,
+                                      enum resource_kind kind, const bool *used)
+{
+    size_t size = resource_sections[kind].shape->size;
+    struct resource_list kept = {.items = arena_alloc_array(arena, list->n + 1, size)};
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (used[i])
+            memcpy(resource_at(&kept, kind, kept.n++), resource_at(list, kind, i), size);
+    }
+    return kept;
+}
+
 void select_used(struct arena *arena, struct project *project)
 {
-    struct network *networks =
-        arena_memdup(arena, project->networks, project->n_networks * sizeof(struct network));
-    struct volume *volumes =
-        arena_memdup(arena, project->volumes, project->n_volumes * sizeof(struct volume));
-    bool *network_used = arena_new_array(arena, bool, project->n_networks + 1);
-    bool *volume_used = arena_new_array(arena, bool, project->n_volumes + 1);
-    size_t n_networks = 0;
-    size_t n_volumes = 0;
+    struct use use = {.project = project};
 
     drop_edges(arena, project);
-    mark_networks(project, network_used);
-    mark_volumes(project, volume_used);
-    for (size_t i = 0; i < project->n_networks; i++) {
-        if (network_used[i])
-            networks[n_networks++] = project->networks[i];
-    }
-    for (size_t i = 0; i < project->n_volumes; i++) {
-        if (volume_used[i])
-            volumes[n_volumes++] = project->volumes[i];
-    }
-    project->networks = networks;
-    project->n_networks = n_networks;
-    project->volumes = volumes;
-    project->n_volumes = n_volumes;
+    for (enum resource_kind kind = 0; kind < RESOURCE_KINDS; kind++)
+        use.used[kind] = arena_new_array(arena, bool, project->resources[kind].n + 1);
+    for (size_t i = 0; i < project->n_services; i++)
+        resource_references(&project->services[i], mark_used, &use);
+    for (enum resource_kind kind = 0; kind < RESOURCE_KINDS; kind++)
+        project->resources[kind] =
+            keep_used(arena, &project->resources[kind], kind, use.used[kind]);
 }
 
 /* ---- names ------------------------------------------------------------------------------------

@@ -14,10 +14,15 @@ extern const struct shape extends_shape; /* struct extends (load.h) */
 extern const struct shape service_shape; /* struct draft */
 extern const struct shape network_shape; /* struct network */
 extern const struct shape volume_shape;  /* struct volume */
+extern const struct shape secret_shape;  /* struct file_object */
+extern const struct shape config_shape;  /* struct file_object */
+extern const struct shape model_shape;   /* struct ai_model */
 
 /* Parts of a service. */
 extern const struct shape build_shape;       /* struct build */
 extern const struct shape mounts_shape;      /* items of volumes: struct service_mount */
 extern const struct shape attachments_shape; /* values of networks: struct service_network */
+extern const struct shape secrets_shape;     /* items of secrets: struct service_file */
+extern const struct shape configs_shape;     /* items of configs: struct service_file */
 extern const struct shape ports_shape;       /* items of ports: struct service_port */
 extern const struct shape ulimits_shape;     /* values of ulimits: struct service_ulimit */

@@ -16,10 +16,10 @@ static const struct field secret_fields[] = {
     FIELD("gid", "Group of the file.", .type = &kept_text),
     FIELD("mode", "Permissions of the file, such as \"0440\".", .type = &kept_file_mode),
 };
-static const struct shape secret_shape = SHAPE_OF(secret_fields);
+static const struct shape build_secret_shape = SHAPE_OF(secret_fields);
 static const struct field secret_field =
-    FIELD("secrets", "A secret.", .type = &kept_build_secret, .shape = &secret_shape);
-static const struct shape secrets_shape = {.each = &secret_field};
+    FIELD("secrets", "A secret.", .type = &kept_build_secret, .shape = &build_secret_shape);
+static const struct shape build_secrets_shape = {.each = &secret_field};
 
 static const struct field platform_item = {.about = "A platform, such as linux/amd64.",
                                            .type = &kept_platform,
@@ -65,7 +65,7 @@ static const struct field build_fields[] = {
     FIELD("target", "Stage of the Dockerfile to build; default: the last.", .type = &type_text,
           AT(target)),
     KEPT("secrets", "Secrets that RUN --mount=type=secret may read.", .type = &kept_list,
-         .shape = &secrets_shape, .unique = unique_build_secret),
+         .shape = &build_secrets_shape, .unique = unique_build_secret),
     KEPT("shm_size", "Size of /dev/shm during the build.", .type = &kept_bytes),
     KEPT("tags", "More names for the image that is built.", .type = &kept_list,
          .unique = unique_text),

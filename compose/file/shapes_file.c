@@ -32,6 +32,16 @@ static const struct shape networks_shape = {.each = &network_field};
 static const struct field volume_field = FIELD("volumes", "A volume that services can mount.",
                                                .type = &type_resource, .shape = &volume_shape);
 static const struct shape volumes_shape = {.each = &volume_field};
+static const struct field secret_field = FIELD("secrets", "A secret that services can read.",
+                                               .type = &type_file_object, .shape = &secret_shape);
+static const struct shape secrets_section_shape = {.each = &secret_field};
+static const struct field config_field = FIELD("configs", "A configuration file for services.",
+                                               .type = &type_file_object, .shape = &config_shape);
+static const struct shape configs_section_shape = {.each = &config_field};
+/* what a service asks for is refused there */
+static const struct field model_field = KEPT("models", "An AI model that services can ask.",
+                                             .type = &type_file_object, .shape = &model_shape);
+static const struct shape models_section_shape = {.each = &model_field};
 
 static const struct field file_fields[] = {
     FIELD("version", "Obsolete; has no effect.", .type = &type_ignored),
@@ -40,13 +50,16 @@ static const struct field file_fields[] = {
           .type = &type_include, .shape = &includes_shape),
     FIELD("services", "The services of the project, by name.", .type = &type_services,
           .shape = &services_shape),
-    FIELD("networks", "The networks of the project, by name.", .type = &type_networks,
+    FIELD("networks", "The networks of the project, by name.", .type = &type_resources,
           .shape = &networks_shape),
-    FIELD("volumes", "The volumes of the project, by name.", .type = &type_volumes,
+    FIELD("volumes", "The volumes of the project, by name.", .type = &type_resources,
           .shape = &volumes_shape),
-    LATER("secrets", "Secrets that services may read, by name."),
-    LATER("configs", "Configuration files that services may read, by name."),
-    LATER("models", "AI models that services use, by name."),
+    FIELD("secrets", "Secrets that services may read, by name.", .type = &type_resources,
+          .shape = &secrets_section_shape),
+    FIELD("configs", "Configuration files that services may read, by name.",
+          .type = &type_resources, .shape = &configs_section_shape),
+    FIELD("models", "AI models that services use, by name.", .type = &type_resources,
+          .shape = &models_section_shape),
 };
 const struct shape file_shape = SHAPE_OF(file_fields, .size = sizeof(struct model));
 const struct field file_field =

@@ -123,6 +123,18 @@ static const struct field credential_fields[] = {
 };
 static const struct shape credential_shape = SHAPE_OF(credential_fields);
 
+static const struct field model_use_fields[] = {
+    FIELD("endpoint_var", "Variable that gets the model's URL; default: its name and _URL.",
+          .type = &kept_text),
+    FIELD("model_var", "Variable that gets the model's name; default: its name.",
+          .type = &kept_text),
+};
+static const struct shape model_use_shape = SHAPE_OF(model_use_fields);
+static const struct field model_use_field =
+    FIELD("models", "How the service finds the model.", .type = &kept_object_or_null,
+          .shape = &model_use_shape);
+static const struct shape models_shape = {.each = &model_use_field};
+
 /* ---- service ----------------------------------------------------------------------------------
  */
 
@@ -178,7 +190,8 @@ static const struct field service_fields[] = {
          .type = &kept_nonzero, .range = RANGE(0, INT64_MAX)),
     FIELD("command", "What to run instead of the image's command.", .type = &type_command,
           .merge = MERGE_REPLACE, AT(command)),
-    LATER("configs", "Top-level configs that appear as files in the container."),
+    KEPT("configs", "Top-level configs that appear as files in the container.",
+         .type = &type_configs, .shape = &configs_shape, .unique = unique_config),
     FIELD("container_name", "The container's name, instead of one made from project and service.",
           .type = &type_container_name, AT(container_name)),
     ELSEWHERE("credential_spec", "Managed service account of a Windows container.",
@@ -242,7 +255,7 @@ static const struct field service_fields[] = {
          .type = &kept_int_text, .range = RANGE(0, 100)),
     KEPT("mac_address", "Hardware address of its interface.", .type = &kept_text,
          .pattern = MAC_ADDRESS_PATTERN),
-    LATER("models", "AI models the service uses."),
+    KEPT("models", "AI models the service uses.", .type = &kept_models, .shape = &models_shape),
     KEPT("network_mode", "none, host, bridge, service:NAME or container:NAME, instead of networks.",
          .type = &kept_text, .no_effect = "none"), /* no networks then: lower.c */
     FIELD("networks", "Networks it joins; default: the project's default one.",
@@ -275,7 +288,8 @@ static const struct field service_fields[] = {
     KEPT("runtime", "OCI runtime to run it with.", .type = &kept_text),
     KEPT("scale", "Number of containers; default 1.", .type = &kept_int,
          .range = RANGE(0, INT32_MAX), .no_effect = "1"),
-    LATER("secrets", "Top-level secrets that appear as files in the container."),
+    KEPT("secrets", "Top-level secrets that appear as files in the container.",
+         .type = &type_secrets, .shape = &secrets_shape, .unique = unique_secret),
     FIELD("security_opt", "Options for seccomp, AppArmor, SELinux and new privileges.",
           .type = &kept_list, .shape = &security_opts_shape, .unique = unique_text),
     KEPT("shm_size", "Size of /dev/shm, such as 128m; default 64m.", .type = &kept_bytes),

@@ -80,19 +80,27 @@ extern const struct field_type type_include_item; /* nothing; short form: path *
 extern const struct field_type type_extends; /* nothing: followed before binding */
 
 /* types_resource.c */
-extern const struct field_type type_resource;       /* a network or volume; external: {name: n} */
-extern const struct field_type type_ipam;           /* of struct network */
-extern const struct field_type type_ipam_driver;    /* only "default" */
-extern const struct field_type type_pools;          /* struct network's pools */
-extern const struct field_type type_subnet;         /* const char *, an IPv4 CIDR */
-extern const struct field_type type_ipv4;           /* const char *, checked */
-extern const struct field_type type_network_driver; /* const char *: "bridge" */
-extern const struct field_type type_volume_driver;  /* const char *: "local" */
+extern const struct field_type type_resource;    /* bound by type_resources; external: {name: n} */
+extern const struct field_type type_file_object; /* the same; null says nothing it could be */
+extern const struct field_type type_content;     /* const char *, printed even when empty */
+extern const struct field_type type_ipam;        /* of struct network */
+extern const struct field_type type_pools;       /* struct network's pools */
+extern const struct field_type type_subnet;      /* const char *: a subnet */
+extern const struct field_type type_gateway;     /* const char *: an address */
+extern const struct field_type type_ipv4;        /* const char *, checked */
+extern const struct field_type kept_subnet;
+extern const struct field_type kept_driver_option; /* a number or string; printed as text */
+
+/* types_service_file.c */
+extern const struct field_type type_secrets;      /* struct service's secrets */
+extern const struct field_type type_configs;      /* struct service's configs */
+extern const struct field_type type_service_file; /* bound by the two; short form: source */
+const char *unique_secret(struct arena *arena, const struct node *item);
+const char *unique_config(struct arena *arena, const struct node *item);
 
 /* model.c */
-extern const struct field_type type_services; /* struct model */
-extern const struct field_type type_networks; /* struct model */
-extern const struct field_type type_volumes;  /* struct model */
+extern const struct field_type type_services;  /* struct model */
+extern const struct field_type type_resources; /* struct model's list of that name */
 
 /* types_port.c, types_mount.c */
 extern const struct field_type type_ports;          /* struct service's ports */
@@ -151,6 +159,7 @@ extern const struct field_type kept_platform;     /* this machine's is honoured 
 extern const struct field_type kept_link;         /* "NAME" is honoured, "NAME:ALIAS" not yet */
 extern const struct field_type kept_security_opt; /* no-new-privileges is honoured */
 extern const struct field_type kept_pull_policy;  /* if_not_present → missing */
+extern const struct field_type kept_models;       /* a list or mapping of names → mapping */
 
 /* Keys of lists that must be unique. */
 const char *unique_text(struct arena *arena, const struct node *item);

@@ -210,3 +210,32 @@ static const struct node *keep_security_opt(struct load *load, const struct fiel
 
 const struct field_type kept_security_opt = {
     .keep = keep_security_opt, .schema = {.forms = SCHEMA_TEXT}, .judges = true};
+
+/* ---- models -----------------------------------------------------------------------------------
+ */
+
+/* Names → null. */
+static struct node *models_canonical(struct load *load, const struct field *field,
+                                     const struct node *node)
+{
+    return type_attachments.canonical(load, field, node);
+}
+
+static const struct node *keep_models(struct load *load, const struct field *field,
+                                      const struct node *node)
+{
+    if (node->kind == NODE_MAP)
+        return kept_map.keep(load, field, node);
+    if (node->kind != NODE_LIST)
+        wrong_type(load, node, "a list or mapping");
+    for (size_t i = 0; i < node->n; i++) { /* one is no text */
+        report_enter_index(&load->report, i);
+        (void)want_text(load, node->entries[i].value); /* reported */
+        report_leave(&load->report);
+    }
+    return NULL;
+}
+
+const struct field_type kept_models = {.canonical = models_canonical,
+                                       .keep = keep_models,
+                                       .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP}};

@@ -1,4 +1,4 @@
-/* Types of networks' and volumes' keys. */
+/* Types of the keys of top-level resources. */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
@@ -59,6 +60,8 @@ static void resource_decode(struct load *load, const struct field *field, const 
 const struct field_type type_resource = {.canonical = resource_canonical,
                                          .decode = resource_decode,
                                          .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
+const struct field_type type_file_object = {
+    .canonical = resource_canonical, .decode = resource_decode, .schema = {.forms = SCHEMA_MAP}};
 
 static const struct node *plain_encode(const struct encoder *encoder, const struct field *field,
                                        const void *object)
@@ -66,36 +69,37 @@ static const struct node *plain_encode(const struct encoder *encoder, const stru
     return encode_text(encoder, *SLOT_CONST(char *, object, field));
 }
 
-/* ---- drivers ----------------------------------------------------------------------------------
+/* ---- content ----------------------------------------------------------------------------------
  */
 
-static void decode_driver(struct load *load, const struct field *field, const struct node *node,
-                          void *object, const char *only)
+static void content_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
 {
-    const char *text = want_text(load, node);
-
-    if (text && *text && strcmp(text, only) != 0)
-        report_error(&load->report, node->span, arena_printf(load->arena, "only \"%s\" is", only),
-                     "%s: driver \"%s\" is not supported yet", report_subject(&load->report), text);
-    *SLOT(const char *, object, field) = text && *text ? text : NULL;
+    *SLOT(const char *, object, field) = want_text(load, node);
 }
 
-static void network_driver_decode(struct load *load, const struct field *field,
-                                  const struct node *node, void *object)
+/* An empty file is one, too. */
+const struct field_type type_content = {
+    .decode = content_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+
+/* ---- options of drivers -----------------------------------------------------------------------
+ */
+
+static const struct node *keep_driver_option(struct load *load, const struct field *field,
+                                             const struct node *node)
 {
-    decode_driver(load, field, node, object, "bridge");
+    const char *text = NULL;
+
+    (void)field;
+    if (node->kind != NODE_SCALAR || node_is_null(node) || node->type == NODE_BOOL)
+        wrong_type(load, node, "a number or string");
+    else
+        text = want_scalar_text(load, node);
+    return text ? node_new_text(load->arena, text, node->span) : NULL;
 }
 
-static void volume_driver_decode(struct load *load, const struct field *field,
-                                 const struct node *node, void *object)
-{
-    decode_driver(load, field, node, object, "local");
-}
-
-const struct field_type type_network_driver = {
-    .decode = network_driver_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
-const struct field_type type_volume_driver = {
-    .decode = volume_driver_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type kept_driver_option = {.keep = keep_driver_option,
+                                              .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT}};
 
 /* ---- ipam -------------------------------------------------------------------------------------
  */
@@ -118,21 +122,8 @@ static const struct node *ipam_encode(const struct encoder *encoder, const struc
 const struct field_type type_ipam = {
     .decode = ipam_decode, .encode = ipam_encode, .schema = {.forms = SCHEMA_MAP}};
 
-static void ipam_driver_decode(struct load *load, const struct field *field,
-                               const struct node *node, void *object)
-{
-    const char *text = want_text(load, node);
-
-    (void)field;
-    (void)object;
-    if (text && *text && strcmp(text, "default") != 0)
-        report_error(&load->report, node->span, "only \"default\" is",
-                     "%s: ipam driver \"%s\" is not supported yet", report_subject(&load->report),
-                     text);
-}
-
-const struct field_type type_ipam_driver = {.decode = ipam_driver_decode,
-                                            .schema = {.forms = SCHEMA_TEXT}};
+/* A network has one pool, yet. */
+static const struct field further_pool = {.state = FIELD_KEPT};
 
 static void pools_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
@@ -148,6 +139,8 @@ static void pools_decode(struct load *load, const struct field *field, const str
         report_enter_index(&load->report, i);
         if (want_kind(load, item, WANT_MAP))
             shape_decode(load, field->shape, item, &network->pools[network->n_pools++]);
+        if (i > 0)
+            unhonoured_note(load, &further_pool, &node->entries[i], item);
         report_leave(&load->report);
     }
 }
@@ -169,24 +162,39 @@ const struct field_type type_pools = {
 /* ---- addresses --------------------------------------------------------------------------------
  */
 
-static bool is_ipv4(struct str text)
+/* AF_INET, AF_INET6, or AF_UNSPEC when it is no address. */
+static int address_family(struct str text)
 {
-    char copy[INET_ADDRSTRLEN + 1];
-    unsigned char binary[4];
+    char copy[INET6_ADDRSTRLEN + 1];
+    unsigned char binary[16];
 
     if (text.len == 0 || text.len >= sizeof(copy))
-        return false;
+        return AF_UNSPEC;
     memcpy(copy, text.data, text.len);
     copy[text.len] = 0;
-    return inet_pton(AF_INET, copy, binary) == 1;
+    if (inet_pton(AF_INET, copy, binary) == 1)
+        return AF_INET;
+    return inet_pton(AF_INET6, copy, binary) == 1 ? AF_INET6 : AF_UNSPEC;
+}
+
+/* "ADDRESS/BITS", with room for two hosts. */
+static int subnet_family(const char *text)
+{
+    struct str address;
+    struct str length;
+    uint64_t bits;
+    int family;
+
+    if (!str_cut(str_from(text), '/', &address, &length))
+        return AF_UNSPEC;
+    family = address_family(address);
+    return parse_u64(length, 1, family == AF_INET ? 30 : 126, &bits, NULL) < 0 ? AF_UNSPEC : family;
 }
 
 static void report_address(struct load *load, const struct node *node, const char *wanted)
 {
-    bool is_ipv6 = strchr(node->text, ':') != NULL;
-
-    report_error(&load->report, node->span, is_ipv6 ? "IPv6 is not supported yet" : NULL,
-                 "%s: \"%s\" is no %s", report_path(&load->report), node->text, wanted);
+    report_error(&load->report, node->span, NULL, "%s: \"%s\" is no %s", report_path(&load->report),
+                 node->text, wanted);
 }
 
 static void ipv4_decode(struct load *load, const struct field *field, const struct node *node,
@@ -194,26 +202,63 @@ static void ipv4_decode(struct load *load, const struct field *field, const stru
 {
     const char *text = want_text(load, node);
 
-    if (text && !is_ipv4(str_from(text)))
+    if (text && address_family(str_from(text)) != AF_INET)
         report_address(load, node, "IPv4 address");
     *SLOT(const char *, object, field) = text;
+}
+
+/* IPv6 is kept. */
+static void bind_address(struct load *load, const struct field *field, const struct node *node,
+                         void *object, int family)
+{
+    if (family == AF_INET6)
+        unhonoured_note_value(load, field, FIELD_KEPT, node);
+    *SLOT(const char *, object, field) = node->text;
 }
 
 static void subnet_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
 {
     const char *text = want_text(load, node);
-    struct str address;
-    struct str length;
-    uint64_t bits;
+    int family = text ? subnet_family(text) : AF_UNSPEC;
 
-    if (text && (!str_cut(str_from(text), '/', &address, &length) || !is_ipv4(address) ||
-                 parse_u64(length, 1, 30, &bits, NULL) < 0))
-        report_address(load, node, "IPv4 subnet such as 172.28.0.0/16");
-    *SLOT(const char *, object, field) = text;
+    if (text && family == AF_UNSPEC)
+        report_address(load, node, "subnet such as 172.28.0.0/16");
+    if (family != AF_UNSPEC)
+        bind_address(load, field, node, object, family);
+}
+
+static void gateway_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    const char *text = want_text(load, node);
+    int family = text ? address_family(str_from(text)) : AF_UNSPEC;
+
+    if (text && family == AF_UNSPEC)
+        report_address(load, node, "address");
+    if (family != AF_UNSPEC)
+        bind_address(load, field, node, object, family);
+}
+
+static const struct node *keep_subnet(struct load *load, const struct field *field,
+                                      const struct node *node)
+{
+    (void)field;
+    if (!want_text(load, node))
+        return NULL;
+    if (subnet_family(node->text) == AF_UNSPEC)
+        report_address(load, node, "subnet such as 172.28.5.0/24");
+    return node;
 }
 
 const struct field_type type_ipv4 = {
     .decode = ipv4_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
-const struct field_type type_subnet = {
-    .decode = subnet_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type type_subnet = {.decode = subnet_decode,
+                                       .encode = plain_encode,
+                                       .schema = {.forms = SCHEMA_TEXT},
+                                       .judges = true};
+const struct field_type type_gateway = {.decode = gateway_decode,
+                                        .encode = plain_encode,
+                                        .schema = {.forms = SCHEMA_TEXT},
+                                        .judges = true};
+const struct field_type kept_subnet = {.keep = keep_subnet, .schema = {.forms = SCHEMA_TEXT}};

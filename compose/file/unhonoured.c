@@ -8,6 +8,7 @@
 #include "compose/file/field.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
+#include "compose/file/resource.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 
@@ -30,12 +31,12 @@ static const char *path_below_owner(struct report *report, const char *value)
 static void note_kept(struct load *load, struct span span, const char *value)
 {
     struct report *report = &load->report;
-    bool has_owner = report->depth > 2;
+    bool is_owned = report->depth > 2;
 
     vec_push(&load->unhonoured, (struct unhonoured){
-                                    .section = has_owner ? report->path[0].key : NULL,
-                                    .owner = has_owner ? report->path[1].key : NULL,
-                                    .subject = has_owner ? report_subject(report) : "top level",
+                                    .section = is_owned ? report->path[0].key : NULL,
+                                    .owner = is_owned ? report->path[1].key : NULL,
+                                    .subject = is_owned ? report_subject(report) : "top level",
                                     .path = path_below_owner(report, value),
                                     .span = span,
                                 });
@@ -58,6 +59,8 @@ void unhonoured_note(struct load *load, const struct field *field, const struct 
 {
     if (!value || node_is_null(value) || report_is_full(&load->report))
         return;
+    if (value->kind == NODE_SCALAR ? value->text_len == 0 : value->n == 0)
+        return; /* says nothing */
     if (field->no_effect && value->kind == NODE_SCALAR &&
         strcmp(value->text, field->no_effect) == 0)
         return;
@@ -93,30 +96,19 @@ void unhonoured_note_value(struct load *load, const struct field *field, enum fi
 /* ---- refusing ---------------------------------------------------------------------------------
  */
 
-static bool has_network(const struct project *project, const char *key)
+/* Whether the owner is part of what was selected; the top level always is. */
+static bool has_owner(const struct project *project, const struct unhonoured *unhonoured)
 {
-    return project_find_network(project, key) != NULL;
-}
+    enum resource_kind kind;
 
-static bool has_service(const struct project *project, const char *name)
-{
-    return project_find_service(project, name) != NULL;
+    if (!unhonoured->section)
+        return true;
+    if (strcmp(unhonoured->section, "services") == 0)
+        return project_find_service(project, unhonoured->owner) != NULL;
+    kind = resource_kind_of(unhonoured->section);
+    return kind == RESOURCE_KINDS || resource_find(&project->resources[kind], kind,
+                                                   unhonoured->owner, strlen(unhonoured->owner));
 }
-
-static bool has_volume(const struct project *project, const char *key)
-{
-    return project_find_volume(project, key) != NULL;
-}
-
-/* Whether the owner is part of what was selected; sections that are not here always are. */
-static const struct {
-    const char *section;
-    bool (*has)(const struct project *project, const char *name);
-} owners[] = {
-    {"services", has_service},
-    {"networks", has_network},
-    {"volumes", has_volume},
-};
 
 static bool is_wanted(const struct project *project, const struct unhonoured *unhonoured,
                       const char *below)
@@ -126,11 +118,7 @@ static bool is_wanted(const struct project *project, const struct unhonoured *un
     if (below && (strncmp(unhonoured->path, below, len) != 0 ||
                   (unhonoured->path[len] && unhonoured->path[len] != '.')))
         return false;
-    for (size_t i = 0; unhonoured->section && i < sizeof(owners) / sizeof(owners[0]); i++) {
-        if (strcmp(unhonoured->section, owners[i].section) == 0)
-            return owners[i].has(project, unhonoured->owner);
-    }
-    return true;
+    return has_owner(project, unhonoured);
 }
 
 static int compare_places(const void *a, const void *b)

@@ -1,0 +1,149 @@
+/* secrets and configs of a service: "NAME", or where it appears in the container. */
+
+#include <string.h>
+
+#include "compose/file/load.h"
+#include "compose/file/node.h"
+#include "compose/file/types.h"
+#include "engine/base/arena.h"
+
+static const char secrets_directory[] = "/run/secrets/";
+static const char configs_directory[] = "/";
+
+static struct node *file_canonical(struct load *load, const struct field *field,
+                                   const struct node *node)
+{
+    struct node *map;
+
+    (void)field;
+    if (!node_is_text(node))
+        return NULL;
+    map = node_new(load->arena, NODE_MAP, node->span, 1);
+    node_add(map, "source", node->span, node);
+    return map;
+}
+
+static void file_decode(struct load *load, const struct field *field, const struct node *node,
+                        void *object)
+{
+    (void)load;
+    (void)field;
+    (void)node;
+    (void)object; /* bound by the list's type */
+}
+
+const struct field_type type_service_file = {.canonical = file_canonical,
+                                             .decode = file_decode,
+                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
+
+/* ---- lists ------------------------------------------------------------------------------------
+ */
+
+static struct service_file *read_files(struct load *load, const struct field *field,
+                                       const struct node *node, size_t *ret_n)
+{
+    struct service_file *files;
+    size_t n = 0;
+
+    if (!want_kind(load, node, WANT_LIST))
+        return NULL;
+    files = arena_new_array(load->arena, struct service_file, node->n + 1);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node *item = node->entries[i].value;
+
+        report_enter_index(&load->report, i);
+        if (item->kind != NODE_MAP) {
+            wrong_type(load, item, "a mapping or string");
+        } else {
+            files[n].span = item->span;
+            shape_decode(load, field->shape, item, &files[n]);
+            n++;
+        }
+        report_leave(&load->report);
+    }
+    *ret_n = n;
+    return files;
+}
+
+static void secrets_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    struct service *service = object;
+
+    service->secrets = read_files(load, field, node, &service->n_secrets);
+    for (size_t i = 0; i < service->n_secrets; i++) {
+        struct service_file *file = &service->secrets[i];
+
+        if (file->source && (!file->target || !*file->target))
+            file->target = arena_printf(load->arena, "%s%s", secrets_directory, file->source);
+    }
+}
+
+static void configs_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    struct service *service = object;
+
+    service->configs = read_files(load, field, node, &service->n_configs);
+    for (size_t i = 0; i < service->n_configs; i++) {
+        if (service->configs[i].target && !*service->configs[i].target)
+            service->configs[i].target = NULL;
+    }
+}
+
+static const struct node *encode_files(const struct encoder *encoder, const struct field *field,
+                                       const struct service_file *files, size_t n)
+{
+    struct node *list = encode_list(encoder, n);
+
+    for (size_t i = 0; i < n; i++)
+        encode_put(list, NULL, shape_encode(encoder, field->shape, &files[i]));
+    return n > 0 ? list : NULL;
+}
+
+static const struct node *secrets_encode(const struct encoder *encoder, const struct field *field,
+                                         const void *object)
+{
+    const struct service *service = object;
+
+    return encode_files(encoder, field, service->secrets, service->n_secrets);
+}
+
+static const struct node *configs_encode(const struct encoder *encoder, const struct field *field,
+                                         const void *object)
+{
+    const struct service *service = object;
+
+    return encode_files(encoder, field, service->configs, service->n_configs);
+}
+
+const struct field_type type_secrets = {
+    .decode = secrets_decode, .encode = secrets_encode, .schema = {.forms = SCHEMA_LIST}};
+const struct field_type type_configs = {
+    .decode = configs_decode, .encode = configs_encode, .schema = {.forms = SCHEMA_LIST}};
+
+/* ---- unique targets ---------------------------------------------------------------------------
+ */
+
+/* Where it appears: a relative target, or none, is below the directory. */
+static const char *target_of(struct arena *arena, const struct node *item, const char *directory)
+{
+    const struct node *target = node_get(item, "target");
+
+    if (!target || node_is_null(target) || (node_is_text(target) && !*target->text))
+        target = node_get(item, "source");
+    if (!target || !node_is_text(target))
+        return NULL;
+    return target->text[0] == '/' ? target->text
+                                  : arena_printf(arena, "%s%s", directory, target->text);
+}
+
+const char *unique_secret(struct arena *arena, const struct node *item)
+{
+    return target_of(arena, item, secrets_directory);
+}
+
+const char *unique_config(struct arena *arena, const struct node *item)
+{
+    return target_of(arena, item, configs_directory);
+}
