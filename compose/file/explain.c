@@ -111,11 +111,11 @@ static int follow_path(struct explainer *explainer, const struct node *tree, con
  */
 
 struct hit {
-    const struct node *node; /* NULL: only what came before may be gone */
+    const struct node *node; /* NULL: it is not there */
     struct span span;
-    bool is_removed;  /* !reset, there or above */
-    bool is_replaced; /* what came before is gone: !override, or a rule, there or above */
-    bool keeps_null;  /* a null says that there is nothing */
+    enum node_tag tag; /* there or above: what came before is gone */
+    bool is_replaced;  /* the same by a rule of merging */
+    bool keeps_null;   /* a null says that there is nothing */
 };
 
 /* The item of a layer's list that became the one of the merged list. */
@@ -153,9 +153,10 @@ static const struct node_entry *layer_entry(struct arena *arena, const struct no
     return NULL;
 }
 
-/* Look the steps from `first` on up below `node`. */
+/* Look the steps from `first` on up below `node`. The tag of `untagged` (may be NULL) is not
+ * looked at. */
 static struct hit look_up(const struct explainer *explainer, const struct node *node, size_t first,
-                          struct span span)
+                          struct span span, const struct node *untagged)
 {
     struct hit hit = {.span = span};
 
@@ -163,9 +164,10 @@ static struct hit look_up(const struct explainer *explainer, const struct node *
         const struct field *parent = i > 0 ? explainer->steps[i - 1].field : NULL;
         const struct node_entry *entry;
 
-        hit.is_removed |= node->tag == NODE_RESET;
-        hit.is_replaced |= node->tag == NODE_OVERRIDE || (parent && parent->merge == MERGE_REPLACE);
-        if (i == explainer->n || hit.is_removed) {
+        if (node->tag != NODE_UNTAGGED && node != untagged)
+            hit.tag = node->tag;
+        hit.is_replaced |= parent && parent->merge == MERGE_REPLACE;
+        if (i == explainer->n || hit.tag == NODE_RESET) {
             hit.node = node;
             return hit;
         }
@@ -188,17 +190,27 @@ static struct hit look_up(const struct explainer *explainer, const struct node *
 /* ---- steps of the explanation -----------------------------------------------------------------
  */
 
-static void override_earlier(struct explainer *explainer)
+/* Nothing is left of the steps from `first` on; false: nothing was, before. */
+static bool override_from(struct explainer *explainer, size_t first)
 {
-    for (size_t i = 0; i < explainer->found.n; i++)
-        explainer->found.items[i].is_overridden = true;
+    bool was_any = false;
+
+    for (size_t i = first; i < explainer->found.n; i++) {
+        struct explain_step *step = &explainer->found.items[i];
+
+        was_any |= !step->is_overridden && step->effect != EXPLAIN_REMOVES;
+        step->is_overridden = true;
+    }
+    return was_any;
 }
 
 /* The last step that still counts; NULL: none. */
 static const enum node_kind *last_kind(const struct explainer *explainer)
 {
     for (size_t i = explainer->found.n; i > 0; i--) {
-        if (!explainer->found.items[i - 1].is_overridden)
+        const struct explain_step *step = &explainer->found.items[i - 1];
+
+        if (!step->is_overridden && step->effect != EXPLAIN_REMOVES)
             return &explainer->kinds.items[i - 1];
     }
     return NULL;
@@ -224,33 +236,39 @@ static void explain_node(struct explainer *explainer, const struct hit *hit,
         explain_templates(explainer->arena, explainer->history, hit->node, step);
 }
 
-static void add_hit(struct explainer *explainer, const struct hit *hit, struct explain_step step)
+/* A tag acts on the steps from `tagged_from` on. */
+static void add_hit(struct explainer *explainer, const struct hit *hit, struct explain_step step,
+                    size_t tagged_from)
 {
     const enum node_kind *earlier = last_kind(explainer);
     const struct node *node = hit->node;
-    bool is_null = node && node_is_null(node) && !hit->keeps_null && !hit->is_replaced;
+    bool was_any = hit->tag != NODE_UNTAGGED && override_from(explainer, tagged_from);
+    bool is_gone = hit->tag == NODE_RESET || !node;
+    bool is_null = node && node_is_null(node) && !hit->keeps_null && !hit->is_replaced && !was_any;
 
-    if (hit->is_removed || (!node && hit->is_replaced)) {
-        if (!earlier)
-            return;
-        override_earlier(explainer);
-        step.effect = EXPLAIN_REMOVES;
-    } else if (!node) {
-        return;
-    } else if (!earlier) {
-        step.effect = EXPLAIN_SETS;
-    } else if (is_null) {
-        step.effect = EXPLAIN_KEEPS;
-    } else if (hit->is_replaced || node->kind == NODE_SCALAR || *earlier != node->kind) {
-        override_earlier(explainer);
-        step.effect = EXPLAIN_REPLACES;
-    } else {
-        step.effect = EXPLAIN_ADDS;
-    }
     step.span = hit->span;
-    if (node && step.effect != EXPLAIN_REMOVES)
-        explain_node(explainer, hit, &step);
-    add_step(explainer, step, node && !is_null ? node->kind : (earlier ? *earlier : NODE_SCALAR));
+    if (is_gone && !was_any && hit->is_replaced)
+        was_any = override_from(explainer, 0);
+    if (is_gone) {
+        step.effect = EXPLAIN_REMOVES;
+        if (was_any && !last_kind(explainer))
+            add_step(explainer, step, NODE_SCALAR);
+        return;
+    }
+    if (earlier && is_null) {
+        step.effect = EXPLAIN_KEEPS;
+    } else if (earlier && !was_any && !hit->is_replaced && node->kind != NODE_SCALAR &&
+               *earlier == node->kind) {
+        step.effect = EXPLAIN_ADDS;
+    } else {
+        bool keeps_others = was_any && last_kind(explainer) && node->kind != NODE_SCALAR;
+
+        step.effect = was_any || earlier ? EXPLAIN_REPLACES : EXPLAIN_SETS;
+        if (!keeps_others)
+            (void)override_from(explainer, 0);
+    }
+    explain_node(explainer, hit, &step);
+    add_step(explainer, step, is_null && earlier ? *earlier : node->kind);
 }
 
 static const struct history_extends *find_extends(const struct history *history, struct span at)
@@ -262,7 +280,8 @@ static const struct history_extends *find_extends(const struct history *history,
     return NULL;
 }
 
-/* What the service extends, the last base of the chain first. */
+/* What the service extends, the last base of the chain first. A base's tags act on the bases before
+ * it, and no further. */
 static void add_bases(struct explainer *explainer, const struct node *service)
 {
     const struct history_extends *chain[EXTENDS_MAX];
@@ -278,11 +297,12 @@ static void add_bases(struct explainer *explainer, const struct node *service)
         chain[n++] = known;
         service = known->service;
     }
-    for (; n > 0; n--) {
-        struct hit hit = look_up(explainer, chain[n - 1]->service, 2, chain[n - 1]->service_span);
+    for (size_t first = explainer->found.n; n > 0; n--) {
+        const struct history_extends *base = chain[n - 1];
+        struct hit hit = look_up(explainer, base->service, 2, base->service_span, base->service);
 
         add_hit(explainer, &hit,
-                (struct explain_step){.source = EXPLAIN_EXTENDS, .cause = chain[n - 1]->at});
+                (struct explain_step){.source = EXPLAIN_EXTENDS, .cause = base->at}, first);
     }
 }
 
@@ -293,15 +313,26 @@ static void add_layer(struct explainer *explainer, const struct history_layer *l
         .source = layer->included_at.line > 0 ? EXPLAIN_INCLUDE : EXPLAIN_FILE,
         .cause = layer->included_at,
     };
-    const struct node *service = NULL;
+    const struct node_entry *service = NULL;
+    bool was_any = false;
     struct hit hit;
 
     if (explainer->n >= 2 && strcmp(explainer->steps[0].key, "services") == 0)
-        service = services ? node_get(services, explainer->steps[1].key) : NULL;
-    if (service)
-        add_bases(explainer, service);
-    hit = look_up(explainer, layer->tree, 0, layer->tree->span);
-    add_hit(explainer, &hit, step);
+        service = node_find(services, explainer->steps[1].key);
+    if (service && node_get(service->value, "extends")) {
+        /* the service's own tag is for what stands before it and its bases */
+        was_any = service->value->tag != NODE_UNTAGGED && override_from(explainer, 0);
+        add_bases(explainer, service->value);
+    } else {
+        service = NULL;
+    }
+    hit = look_up(explainer, layer->tree, 0, layer->tree->span, service ? service->value : NULL);
+    add_hit(explainer, &hit, step, 0);
+    if (was_any && !last_kind(explainer)) {
+        step.effect = EXPLAIN_REMOVES;
+        step.span = service->span;
+        add_step(explainer, step, NODE_SCALAR);
+    }
 }
 
 /* Lines of env files and label files; of a whole section the first line of each file. */
@@ -325,7 +356,7 @@ static void add_definitions(struct explainer *explainer)
                     : last && last->span.file == known->span.file))
             continue;
         if (n == 4 && last)
-            override_earlier(explainer);
+            (void)override_from(explainer, 0);
         step.effect = !last ? EXPLAIN_SETS : (n == 4 ? EXPLAIN_REPLACES : EXPLAIN_ADDS);
         add_step(explainer, step, n == 4 ? NODE_SCALAR : NODE_MAP);
         last = known;
@@ -343,8 +374,13 @@ static void settle(struct explainer *explainer, const struct node *merged)
     }
     if (winner == explainer->found.n || merged->kind != NODE_SCALAR || node_is_null(merged))
         return;
-    for (size_t i = 0; i < winner; i++)
-        explainer->found.items[i].is_overridden = true;
+    for (size_t i = 0; i < explainer->found.n; i++) {
+        struct explain_step *step = &explainer->found.items[i];
+
+        if (i > winner && !step->is_overridden && step->effect == EXPLAIN_REPLACES)
+            step->effect = EXPLAIN_REPEATS;
+        step->is_overridden = i < winner || (i > winner && step->is_overridden);
+    }
     explainer->found.items[winner].is_overridden = false;
 }
 
@@ -508,8 +544,7 @@ int project_explain(struct arena *arena, const struct project *project, const ch
     if (merged)
         settle(&explainer, merged);
     if (explain_decision(arena, project, &keys, explainer.found.n > 0, &origin)) {
-        if (explainer.found.n > 0)
-            override_earlier(&explainer);
+        (void)override_from(&explainer, 0);
         add_step(&explainer, origin, NODE_SCALAR);
     }
     explanation.steps = vec_to_arena(&explainer.found, arena);

@@ -31,6 +31,7 @@ enum explain_effect {
     EXPLAIN_ADDS,     /* to a mapping or list */
     EXPLAIN_KEEPS,    /* null: leaves what is there */
     EXPLAIN_REMOVES,  /* !reset */
+    EXPLAIN_REPEATS,  /* what is included twice */
 };
 
 enum explain_origin {

@@ -37,13 +37,13 @@ static const char *const source_words[] = {
 
 static const char *const effect_words[] = {
     [EXPLAIN_SETS] = "sets",   [EXPLAIN_REPLACES] = "replaces", [EXPLAIN_ADDS] = "adds",
-    [EXPLAIN_KEEPS] = "keeps", [EXPLAIN_REMOVES] = "removes",
+    [EXPLAIN_KEEPS] = "keeps", [EXPLAIN_REMOVES] = "removes",   [EXPLAIN_REPEATS] = "repeats",
 };
 
 static const char *const effect_texts[] = {
     [EXPLAIN_SETS] = "sets it",       [EXPLAIN_REPLACES] = "replaces it",
     [EXPLAIN_ADDS] = "adds to it",    [EXPLAIN_KEEPS] = "says null, which keeps it",
-    [EXPLAIN_REMOVES] = "removes it",
+    [EXPLAIN_REMOVES] = "removes it", [EXPLAIN_REPEATS] = "says the same",
 };
 
 static const char *const origin_words[] = {

@@ -15,7 +15,6 @@
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
-#include "engine/base/units.h"
 
 /* ---- finding ----------------------------------------------------------------------------------
  */
@@ -57,35 +56,6 @@ const struct file_object *project_find_secret(const struct project *project, con
 const struct file_object *project_find_config(const struct project *project, const char *key)
 {
     return find_resource(project, RESOURCE_CONFIG, key);
-}
-
-/* The longest key that begins the path and ends at its end, a dot or a bracket: keys have dots. */
-static const struct node_entry *next_entry(const struct node *node, const char *path,
-                                           size_t *ret_len)
-{
-    const struct node_entry *best = NULL;
-
-    *ret_len = 0;
-    for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++) {
-        size_t len = strlen(node->entries[i].key);
-
-        if (len > *ret_len && strncmp(node->entries[i].key, path, len) == 0 &&
-            (!path[len] || path[len] == '.' || path[len] == '[')) {
-            best = &node->entries[i];
-            *ret_len = len;
-        }
-    }
-    if (node->kind == NODE_LIST && path[0] == '[') {
-        size_t n_digits = strspn(path + 1, "0123456789");
-        uint64_t index;
-
-        if (path[n_digits + 1] == ']' && node->n > 0 &&
-            parse_u64((struct str){path + 1, n_digits}, 0, node->n - 1, &index, NULL) == 0) {
-            best = &node->entries[index];
-            *ret_len = n_digits + 2;
-        }
-    }
-    return best;
 }
 
 /* A name of which only the beginning counts. */
@@ -205,7 +175,7 @@ struct span project_find_span(const struct project *project, const char *path)
         return *variable;
     while (place.node && *place.rest) {
         size_t len;
-        const struct node_entry *entry = next_entry(place.node, place.rest, &len);
+        const struct node_entry *entry = node_step(place.node, place.rest, &len);
 
         if (!entry)
             break;

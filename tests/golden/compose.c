@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compose/file/emit.h"
+#include "compose/file/encode.h"
 #include "compose/file/explain.h"
+#include "compose/file/node.h"
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -267,6 +270,86 @@ static bool loads_again(struct arena *arena, const struct request *request,
     return prints(arena, request, flags, project, &raw, &yaml, case_name);
 }
 
+/* ---- explanations -----------------------------------------------------------------------------
+ */
+
+/* `path` is explained as the node that stands there, by at least one step that still counts. */
+static bool is_explained(struct arena *arena, const struct project *project, const char *path,
+                         const struct node *node)
+{
+    cleanup_buf struct buf want = BUF_INIT, got = BUF_INIT;
+    struct explanation explanation;
+    struct error err = ERROR_INIT;
+    enum explain_effect last_effect;
+    size_t n_counting = 0;
+
+    if (project_explain(arena, project, path, &explanation, &err) < 0) {
+        fprintf(stderr, "# %s: %s\n", path, err.text);
+        return false;
+    }
+    node_print_yaml(&want, node, DOLLARS_PLAIN);
+    if (explanation.value)
+        node_print_yaml(&got, explanation.value, DOLLARS_PLAIN);
+    for (size_t i = 0; i < explanation.n_steps; i++)
+        n_counting += !explanation.steps[i].is_overridden;
+    last_effect = n_counting > 0 ? explanation.steps[explanation.n_steps - 1].effect : EXPLAIN_SETS;
+    buf_add_text(&got, n_counting == 0 ? "without a reason" : "");
+    if (node->kind == NODE_SCALAR && !node_is_null(node) && n_counting > 1 &&
+        last_effect != EXPLAIN_KEEPS && last_effect != EXPLAIN_REPEATS)
+        buf_add_text(&got, "for two reasons");
+    if (strcmp(buf_text(&want), buf_text(&got)) == 0)
+        return true;
+    explanation_print(&got, project, &explanation, DIAGNOSTICS_PLAIN);
+    fprintf(stderr, "# %s is explained as %s# instead of %s", path, buf_text(&got),
+            buf_text(&want));
+    return false;
+}
+
+/* Every value below `node`, which stands at `path`. Keys that a path can't tell apart are left out.
+ */
+static size_t count_unexplained(struct arena *arena, const struct project *project,
+                                const char *path, const struct node *node)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < node->n && n < 5; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const char *below;
+
+        if (entry->key && (!*entry->key || strpbrk(entry->key, ".[")))
+            continue;
+        below = !entry->key ? arena_printf(arena, "%s[%zu]", path, i)
+                : *path     ? arena_printf(arena, "%s.%s", path, entry->key)
+                            : entry->key;
+        n += !is_explained(arena, project, below, entry->value);
+        n += count_unexplained(arena, project, below, entry->value);
+    }
+    return n;
+}
+
+/* With its history the project is the same, and everything in it has an explanation. */
+static bool explains_all(struct arena *arena, const struct request *request,
+                         const struct project *project, const char *case_name)
+{
+    cleanup_buf struct buf without = BUF_INIT, with = BUF_INIT;
+    struct project_options options = request->options;
+    struct diagnostics diagnostics;
+    const struct project *traced;
+    struct error err = ERROR_INIT;
+
+    if (request->stdin_file)
+        return true;
+    options.flags |= PROJECT_WITH_HISTORY;
+    CHECK_OK(project_load(arena, &options, &traced, &diagnostics, &err), &err);
+    print_project(&without, project, false);
+    print_project(&with, traced, false);
+    CHECK_TEXT(buf_text(&with), buf_text(&without));
+    if (count_unexplained(arena, traced, "", project_encode(arena, traced, false)) == 0)
+        return true;
+    fprintf(stderr, "# %s: not everything is explained\n", case_name);
+    return false;
+}
+
 static bool compare(struct arena *arena, const char *want_path, const struct buf *got,
                     const char *name)
 {
@@ -322,7 +405,8 @@ static bool run_case(const char *cases_dir, const char *name)
             explain(&arena, project, &request, &got);
         else
             print_project(&got, project, request.is_json);
-        is_same = loads_again(&arena, &request, project, name);
+        is_same = loads_again(&arena, &request, project, name) &&
+                  explains_all(&arena, &request, project, name);
     }
     if (project)
         print_refused(&got, &arena, project);
