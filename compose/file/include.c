@@ -327,6 +327,17 @@ static const struct node *follow(struct load *load, const struct node *node, siz
 /* ---- the resources of all --------------------------------------------------------------------
  */
 
+static bool says_nothing(const struct node *resource)
+{
+    return node_is_null(resource) || (resource->kind == NODE_MAP && resource->n == 0);
+}
+
+/* `data:` and `data: {}` are the same. */
+static bool is_same(struct load *load, const struct node *a, const struct node *b)
+{
+    return (says_nothing(a) && says_nothing(b)) || node_equal(load->arena, a, b);
+}
+
 /* What to call a resource of a section: "service", … */
 static const char *noun_of(struct load *load, const char *section)
 {
@@ -372,8 +383,7 @@ static const struct node *join_section(struct load *load, const char *section,
         if (!first || strcmp(first->key, entry->key) != 0) {
             first = entry;
             node_add(joined, entry->key, entry->span, entry->value);
-        } else if (!node_equal(load->arena, first->value, entry->value) &&
-                   !is_replaced(own, entry->key)) {
+        } else if (!is_same(load, first->value, entry->value) && !is_replaced(own, entry->key)) {
             bool is_same_place =
                 entry->span.file == first->span.file && entry->span.line == first->span.line;
 
@@ -399,7 +409,7 @@ static void warn_clashes(struct load *load, const char *section, const struct no
         const struct node_entry *entry = &own->entries[i];
         const struct node_entry *known = node_index_find(&index, entry->key);
 
-        if (known && !is_replaced(own, entry->key) &&
+        if (known && !is_replaced(own, entry->key) && !says_nothing(entry->value) &&
             !node_equal(load->arena, known->value, entry->value))
             report_warning(&load->report, entry->span, NULL,
                            "%s \"%s\" is merged over the included one of %s:%u",
