@@ -227,11 +227,15 @@ static void explain_node(struct explainer *explainer, const struct hit *hit,
                          struct explain_step *step)
 {
     const struct path_step *last = &explainer->steps[explainer->n - 1];
+    const struct node *given = last->merged; /* by an include's environment: there it has a text */
+    const char *value = NULL;
 
+    if (given && node_is_text(given) && span_equal(given->span, hit->node->span))
+        value = given->text;
     if (node_is_null(hit->node) && hit->keeps_null && explainer->n > 2 &&
         (strcmp(explainer->steps[explainer->n - 2].key, "environment") == 0 ||
          strcmp(explainer->steps[explainer->n - 2].key, "args") == 0))
-        explain_inherited(explainer->arena, explainer->project, last->key, step);
+        explain_inherited(explainer->arena, explainer->project, last->key, value, step);
     else
         explain_templates(explainer->arena, explainer->history, hit->node, step);
 }

@@ -93,11 +93,12 @@ void explain_templates(struct arena *arena, const struct history *history, const
 }
 
 void explain_inherited(struct arena *arena, const struct project *project, const char *name,
-                       struct explain_step *step)
+                       const char *value, struct explain_step *step)
 {
+    if (!value)
+        value = variables_find_sorted(&project->environment, str_from(name));
     step->variables = arena_new_array(arena, struct explain_variable, 1);
-    step->variables[0] = describe(project->history, name,
-                                  variables_find_sorted(&project->environment, str_from(name)));
+    step->variables[0] = describe(project->history, name, value);
     step->n_variables = 1;
 }
 

@@ -16,9 +16,10 @@ struct strings;
 void explain_templates(struct arena *arena, const struct history *history, const struct node *node,
                        struct explain_step *step);
 
-/* A name without a value: the variable it takes its value from. */
+/* A name without a value: the variable it takes its value from. `value` is what an included file's
+ * environment gave it; NULL: the project's. */
 void explain_inherited(struct arena *arena, const struct project *project, const char *name,
-                       struct explain_step *step);
+                       const char *value, struct explain_step *step);
 
 /* The step that decides after all the files: an option over what is written (`is_written`), a
  * default where nothing is. `keys` is the path, items as "[]". false: there is none. */
