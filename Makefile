@@ -116,7 +116,8 @@ INTEGRATION_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out %_world.c,$(sort $(wi
 INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_PROGRAMS)
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CRASH_TESTS       := $(sort $(wildcard tests/crash/*.bats))
-CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size))
+CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size \
+                       tests/check-schema tests/check-library))
 PROVE     := LC_ALL=C.UTF-8 prove --failures --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
@@ -177,6 +178,11 @@ $(addprefix $(B)/tests/fuzz/,yaml merge load): $(addprefix $(B)/,$(COMPOSE_FUZZ_
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o
 $(filter $(B)/tests/integration/image%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/image_world.o
+# compose/file with all its members, and only what it may need
+FILE_ARCHIVE := $(call folder_archive,compose/file)
+$(B)/tests/library/print: $(B)/tests/library/print.o $(FILE_ARCHIVE) $(call folder_archive,engine/base)
+	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--whole-archive $(FILE_ARCHIVE) -Wl,--no-whole-archive \
+	    $(call folder_archive,engine/base) $(call pkg_libs,yaml-0.1 jansson) -lm
 $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 	$(call say,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group \
 	    $(MAIN_LIBS) $(WORKER_LIBS)
@@ -186,11 +192,11 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/tap.o $(ALL_ARCHIVES)
 # ---- checks --------------------------------------------------------------------------------------
 
 # What `make check` and `make demo` need is installed before make looks for libraries: hence a second make.
-check:  ## everything: unit golden property integration e2e crash layers headers format
+check:  ## everything: unit golden property integration e2e crash layers library schema headers format
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory check-all
 
-check-all: all $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)
+check-all: all $(B)/tests/library/print $(INTEGRATION_PROGRAMS) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS)
 	@BUILD=$(B) $(PROVE) $(UNIT_TESTS) $(SEED_TESTS) $(GOLDEN_TESTS) $(PROPERTY_TESTS) \
 	    $(INTEGRATION_TESTS) $(E2E_TESTS) $(CRASH_TESTS) $(CHECK_SCRIPTS)
 
@@ -224,6 +230,12 @@ check-vm: deps-vm all  ## on Debian's kernel 6.1 with pure cgroup v2, in an emul
 
 check-layers:  ## calls go down only, files and functions stay small
 	@$(PROVE_DEV) tests/check-layers tests/check-size
+
+check-library: $(B)/tests/library/print  ## compose/file is a library of its own: engine/base, libyaml, jansson
+	@BUILD=$(B) $(PROVE_DEV) tests/check-library
+
+check-schema:  ## schemas/compose.json and the loader agree about every golden case
+	@$(PROVE_DEV) tests/check-schema
 
 check-headers:  ## every header compiles alone, with gcc and clang
 	@$(PROVE_DEV) tests/check-headers
@@ -286,7 +298,8 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libyaml-dev libjansson-dev libevent-
               libnl-route-3-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libisal-dev \
               libzstd-dev libmd-dev libssl-dev
 DEPS_DEMO  := mmdebstrap debian-archive-keyring busybox-static curl ca-certificates procps iproute2 nftables
-DEPS_TEST  := clang clang-format bats git jq bzip2 xz-utils zstd nftables iproute2 procps perl busybox-static
+DEPS_TEST  := clang clang-format bats git jq bzip2 xz-utils zstd nftables iproute2 procps perl busybox-static \
+              binutils python3 python3-jsonschema python3-yaml
 
 DEPS_VM    := qemu-system-x86 e2fsprogs busybox-static nftables
 
@@ -340,5 +353,5 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers \
+.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers check-library check-schema \
         check-headers check-format golden-accept schema fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help

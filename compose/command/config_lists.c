@@ -7,6 +7,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/sha256.h"
 #include "engine/cli/table.h"
 
 /* ---- names ------------------------------------------------------------------------------------
@@ -170,11 +171,13 @@ static int print_hashes(struct cli_context *context, const struct project *proje
         return -1;
     for (size_t i = 0; i < project->n_services; i++) {
         const char *name = project->services[i].name;
-        char hash[PROJECT_HASH_SIZE];
+        cleanup_buf struct buf hashed = BUF_INIT;
+        char hash[SHA256_HEX_SIZE];
 
         if (!wants_all && !is_listed(argument, name))
             continue;
-        project_service_hash(project, &project->services[i], hash);
+        project_print_hashed(&hashed, &project->services[i]);
+        sha256_hex(hashed.data, hashed.len, hash);
         json_set_text(object, name, hash);
         if (format != CONFIG_JSON)
             buf_printf(out, "%s %s\n", name, hash);

@@ -414,16 +414,15 @@ enum project_format { PROJECT_YAML, PROJECT_JSON };
 void project_print_images(struct buf *out, const struct project *project,
                           enum project_format format);
 
-/* What tells whether a service's containers are what the files say (compose.md 6.2): the SHA-256 of
+/* What tells whether a service's containers are what the files say (compose.md 6.2), by a SHA-256
+ * of
  *
  *     "berth service 1\n" + the service as project_print_json() prints it, keys sorted by bytes,
  *
  * without what changes no container: build, pull_policy, scale, deploy.replicas, depends_on,
  * profiles, and x-…. So the order of keys, short or long forms and the file a value stands in don't
  * matter; variables count with their values, env files with their content. */
-enum { PROJECT_HASH_SIZE = 65 };
-void project_service_hash(const struct project *project, const struct service *service,
-                          char ret_hex[static PROJECT_HASH_SIZE]);
+void project_print_hashed(struct buf *out, const struct service *service);
 
 /* Variables that the files use, sorted by name, however deep inside defaults. Load with
  * PROJECT_NO_INTERPOLATE. */

@@ -17,7 +17,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/path.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random.h"
 #include "engine/base/str.h"
 #include "engine/base/sys.h"
 

@@ -1,4 +1,4 @@
-/* SHA-256 by libmd, digests and random names. */
+/* SHA-256 by libmd, and digests. */
 
 #include "engine/base/sha256.h"
 
@@ -6,7 +6,6 @@
 #include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "engine/base/alloc.h"
 #include "engine/base/error.h"
@@ -75,20 +74,4 @@ bool digest_is_valid(const char *digest)
         return false;
     digest += n_prefix;
     return strspn(digest, hex_digits) == SHA256_HEX_SIZE - 1 && digest[SHA256_HEX_SIZE - 1] == '\0';
-}
-
-void random_hex(char *ret_hex, size_t n_digits)
-{
-    for (size_t i = 0; i < n_digits;) {
-        uint8_t bytes[64];
-        ssize_t n = getrandom(bytes, sizeof(bytes), 0);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            BUG();
-        for (ssize_t j = 0; j < n && i < n_digits; j++)
-            ret_hex[i++] = hex_digits[bytes[j] & 15];
-    }
-    ret_hex[n_digits] = '\0';
 }

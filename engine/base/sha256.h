@@ -28,5 +28,3 @@ void sha256_end_hex(struct sha256 *hash, char ret_hex[static SHA256_HEX_SIZE]);
 void sha256_hex(const void *data, size_t len, char ret_hex[static SHA256_HEX_SIZE]);
 
 bool digest_is_valid(const char *digest); /* "sha256:" + 64 lower-case hex digits */
-
-void random_hex(char *ret_hex, size_t n_digits); /* getrandom; ret_hex has n_digits + 1 bytes */

@@ -20,7 +20,7 @@
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random.h"
 #include "engine/base/trace.h"
 #include "engine/cgroup/device_program.h"
 #include "engine/cgroup/group.h"

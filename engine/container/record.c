@@ -18,7 +18,7 @@
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
 #include "engine/base/path.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random.h"
 
 enum {
     RECORD_FORMAT = 1,

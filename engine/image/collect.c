@@ -19,6 +19,7 @@
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/json.h"
+#include "engine/base/random.h"
 #include "engine/base/trace.h"
 #include "engine/base/vec.h"
 #include "engine/image/store.h"

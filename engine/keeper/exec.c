@@ -13,7 +13,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/json.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random.h"
 #include "engine/keeper/supervisor.h"
 #include "engine/security/security.h"
 

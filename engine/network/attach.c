@@ -13,7 +13,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
-#include "engine/base/sha256.h"
+#include "engine/base/random.h"
 #include "engine/network/allocate.h"
 #include "engine/network/conntrack.h"
 #include "engine/network/endpoints.h"

@@ -8,6 +8,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/path.h"
+#include "engine/base/random.h"
 #include "engine/base/sha256.h"
 #include "tests/tap.h"
 

@@ -5,9 +5,11 @@
 
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
+#include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
+#include "engine/base/sha256.h"
 #include "tests/tap.h"
 
 static struct arena arena; /* a test is a process: never released */
@@ -37,9 +39,11 @@ static const struct project *load(const char *text, unsigned flags)
 static const char *hash_of(const char *text)
 {
     const struct project *project = load(text, 0);
-    char hash[PROJECT_HASH_SIZE];
+    cleanup_buf struct buf hashed = BUF_INIT;
+    char hash[SHA256_HEX_SIZE];
 
-    project_service_hash(project, project_find_service(project, "a"), hash);
+    project_print_hashed(&hashed, project_find_service(project, "a"));
+    sha256_hex(hashed.data, hashed.len, hash);
     return arena_strdup(&arena, hash);
 }
 

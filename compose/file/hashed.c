@@ -1,6 +1,5 @@
-/* The hash of a service, as project.h defines it. */
+/* What the hash of a service is made of, as project.h defines it. */
 
-#include <assert.h>
 #include <string.h>
 
 #include "compose/file/emit.h"
@@ -11,9 +10,6 @@
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
-#include "engine/base/sha256.h"
-
-static_assert((int)PROJECT_HASH_SIZE == (int)SHA256_HEX_SIZE, "project.h stands alone");
 
 /* Below a service: paths of what changes no container. */
 static const char *const left_out[] = {"build",           "pull_policy", "scale",
@@ -65,16 +61,12 @@ static const struct node *sorted(struct arena *arena, const struct node *node, s
     return copy;
 }
 
-void project_service_hash(const struct project *project, const struct service *service,
-                          char ret_hex[static PROJECT_HASH_SIZE])
+void project_print_hashed(struct buf *out, const struct service *service)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_buf struct buf text = BUF_INIT;
     struct encoder encoder = {.arena = &arena, .is_json = true};
 
-    (void)project;
-    buf_add_text(&text, "berth service 1\n");
-    node_print_json(&text, sorted(&arena, shape_encode(&encoder, &service_shape, service), 0, NULL),
+    buf_add_text(out, "berth service 1\n");
+    node_print_json(out, sorted(&arena, shape_encode(&encoder, &service_shape, service), 0, NULL),
                     DOLLARS_DOUBLED);
-    sha256_hex(text.data, text.len, ret_hex);
 }
