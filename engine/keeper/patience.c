@@ -14,6 +14,7 @@
 #include <sys/pidfd.h>
 
 #include "engine/base/cleanup.h"
+#include "engine/base/clock.h"
 #include "engine/keeper/files.h"
 #include "engine/keeper/supervisor.h"
 
@@ -53,6 +54,14 @@ static void start_clock(struct keeper *keeper)
     struct timeval wait = {half_us / 1000000, half_us % 1000000};
 
     event_add(keeper->patience_timer, &wait);
+    keeper->patience_due_ns = clock_monotonic_ns() + half_us * 1000;
+}
+
+/* We did not run ourselves (a machine that was paused, a frozen group): the zygote neither, and may
+ * come to it a moment later. */
+static bool did_oversleep(const struct keeper *keeper)
+{
+    return clock_monotonic_ns() - keeper->patience_due_ns > keeper->patience_ms * NS_PER_MS / 4;
 }
 
 /* It may be where not even SIGKILL reaches it: the second time nobody waits for its death. */
@@ -80,6 +89,10 @@ static void tick(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (!keeper->has_zygote)
         return;
+    if (keeper->is_asked_for_life && did_oversleep(keeper)) {
+        start_clock(keeper);
+        return;
+    }
     if (keeper->is_asked_for_life) {
         lose_patience(keeper);
         return;

@@ -150,6 +150,7 @@ struct keeper {
     struct event *zygote_event, *zygote_death_event;
     struct event *patience_timer; /* while somebody waits for what the zygote will tell */
     int64_t patience_ms;          /* how long it may take to answer */
+    int64_t patience_due_ns;      /* monotonic: when the timer was to fire */
     bool is_asked_for_life, is_zygote_killed;
     struct strings masked_paths, read_only_paths; /* read with the first container */
     int device_filter_fd;                         /* -1 = none, or not loaded */

@@ -188,6 +188,34 @@ TEST(a_container_that_takes_its_time_does_not_cost_the_zygote_its_life)
     CHECK_TEXT(world_keeper_log(world), "");
 }
 
+TEST(a_zygote_that_slept_as_long_as_its_keeper_is_given_time)
+{
+    struct world *world;
+    struct container_spec one, two;
+    struct error err = ERROR_INIT;
+    pid_t zygote, keeper;
+
+    world_set_patience(2000);
+    world = world_open();
+    one = world_spec(world, "one", NULL);
+    two = world_spec(world, "two", NULL);
+    world_run(world, &one);
+    keeper = world_keeper_pid(world);
+    (void)usleep(1200000); /* the clock of the start has run out */
+    zygote = stop_zygote(world);
+    /* It is asked after one second, and would be killed after two. */
+    CHECK_OK(engine_session_create(world->session, ++world->last_tag, &two, &err), &err);
+    (void)usleep(1500000);
+    CHECK(kill(keeper, SIGSTOP) == 0);
+    (void)usleep(1500000);
+    CHECK(kill(keeper, SIGCONT) == 0);
+    (void)usleep(100000);
+    CHECK(kill(zygote, SIGCONT) == 0);
+    CHECK_OK(world_answer(world, world->last_tag, &err), &err);
+    CHECK_INT(world_zygote_pid(world), zygote);
+    CHECK_TEXT(world_keeper_log(world), "");
+}
+
 /* Nobody starts the next keeper but a client that gave up waiting for it (ten seconds). */
 TEST(a_zygote_that_does_not_replace_its_keeper_is_replaced_with_it)
 {
