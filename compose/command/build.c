@@ -58,7 +58,7 @@ static int build_run(struct cli_context *context, const void *void_options,
     size_t n_builds = 0;
 
     if (command_load(context, args, 0, &loaded, err) < 0 ||
-        command_refuse_unhonoured(context, loaded.project, "build", err) < 0)
+        command_refuse_unhonoured(context, loaded.project, PROJECT_USE_BUILD, err) < 0)
         return -1;
     desired = arena_memdup(&command_app(context)->arena, loaded.desired, sizeof(*desired));
     images = arena_new_array(&command_app(context)->arena, struct desired_image, desired->n_images);

@@ -120,11 +120,11 @@ int command_load(struct cli_context *context, const struct strings *services, un
 }
 
 int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
-                              const char *below, struct error *err)
+                              enum project_use use, struct error *err)
 {
     struct diagnostics diagnostics = {0};
     int result =
-        project_refuse_unhonoured(&command_app(context)->arena, project, below, &diagnostics, err);
+        project_refuse_unhonoured(&command_app(context)->arena, project, use, &diagnostics, err);
 
     print_diagnostics(context, &diagnostics);
     return result;

@@ -57,10 +57,10 @@ int command_load(struct cli_context *context, const struct strings *services, un
                  struct loaded *ret, struct error *err);
 
 /* Print an error for each key of the project that berth doesn't honour yet, and fail if there is
- * one: what makes containers calls it before it makes anything. `below` "build": only what building
- * images would ignore; NULL: everything. */
+ * one: what makes containers calls it before it makes anything. `use` says what it is needed for.
+ */
 int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
-                              const char *below, struct error *err);
+                              enum project_use use, struct error *err);
 
 /* The same without lowering: for verbs that only look at the files. */
 int command_load_project(struct cli_context *context, const struct strings *services,

@@ -47,7 +47,7 @@ static int plan_run(struct cli_context *context, const void *void_options,
     options.force_recreate = flags->force_recreate;
     options.remove_orphans = flags->remove_orphans;
     if (command_load(context, args, PROJECT_WITH_DEPENDENCIES, &loaded, err) < 0 ||
-        command_refuse_unhonoured(context, loaded.project, NULL, err) < 0 ||
+        command_refuse_unhonoured(context, loaded.project, PROJECT_USE_UP, err) < 0 ||
         command_engine(context, &engine, err) < 0)
         return -1;
     result = command_plan(context, engine, loaded.desired, &options, &plan, err);

@@ -207,7 +207,7 @@ static int up_run(struct cli_context *context, const void *void_options, const s
     if (check_conflicts(options, err) < 0 ||
         command_load(context, args, options->no_deps ? 0 : PROJECT_WITH_DEPENDENCIES, &loaded,
                      err) < 0 ||
-        command_refuse_unhonoured(context, loaded.project, NULL, err) < 0 ||
+        command_refuse_unhonoured(context, loaded.project, PROJECT_USE_UP, err) < 0 ||
         check_exit_code_from(options, &loaded, err) < 0)
         return -1;
     carry.desired = loaded.desired;

@@ -398,11 +398,12 @@ int project_load(struct arena *arena, const struct project_options *options,
                  const struct project **ret, struct diagnostics *ret_diagnostics,
                  struct error *err);
 
-/* An error for each key that making containers would have to ignore (`below` "build": building
- * images); only of the enabled services and what they use. 0 when there is none. Call before
- * anything is made. */
-int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
-                              struct diagnostics *ret, struct error *err);
+enum project_use { PROJECT_USE_UP, PROJECT_USE_BUILD };
+
+/* An error for each key that making containers, or building images, would have to ignore; only of
+ * the enabled services and what they use. 0 when there is none. Call before anything is made. */
+int project_refuse_unhonoured(struct arena *arena, const struct project *project,
+                              enum project_use use, struct diagnostics *ret, struct error *err);
 
 /* The model as `docker compose config` prints it; loading the result gives the same result. */
 void project_print_yaml(struct buf *out, const struct project *project);

@@ -110,13 +110,22 @@ static bool has_owner(const struct project *project, const struct unhonoured *un
                                                    unhonoured->owner, strlen(unhonoured->owner));
 }
 
-static bool is_wanted(const struct project *project, const struct unhonoured *unhonoured,
-                      const char *below)
+/* What an image is built by: the section, and the service's platform. */
+static bool is_of_build(const struct project *project, const struct unhonoured *unhonoured)
 {
-    size_t len = below ? strlen(below) : 0;
+    const struct service *service = NULL;
 
-    if (below && (strncmp(unhonoured->path, below, len) != 0 ||
-                  (unhonoured->path[len] && unhonoured->path[len] != '.')))
+    if (unhonoured->section && strcmp(unhonoured->section, "services") == 0)
+        service = project_find_service(project, unhonoured->owner);
+    return service && service->build.context &&
+           (strncmp(unhonoured->path, "build.", 6) == 0 ||
+            strncmp(unhonoured->path, "platform:", 9) == 0);
+}
+
+static bool is_wanted(const struct project *project, const struct unhonoured *unhonoured,
+                      enum project_use use)
+{
+    if (use == PROJECT_USE_BUILD && !is_of_build(project, unhonoured))
         return false;
     return has_owner(project, unhonoured);
 }
@@ -135,8 +144,8 @@ static int compare_places(const void *a, const void *b)
     return strcmp(((const struct diagnostic *)a)->message, ((const struct diagnostic *)b)->message);
 }
 
-int project_refuse_unhonoured(struct arena *arena, const struct project *project, const char *below,
-                              struct diagnostics *ret, struct error *err)
+int project_refuse_unhonoured(struct arena *arena, const struct project *project,
+                              enum project_use use, struct diagnostics *ret, struct error *err)
 {
     struct diagnostics all = {
         .items = arena_new_array(arena, struct diagnostic, project->n_unhonoured + 1),
@@ -147,7 +156,7 @@ int project_refuse_unhonoured(struct arena *arena, const struct project *project
     for (size_t i = 0; i < project->n_unhonoured; i++) {
         const struct unhonoured *unhonoured = &project->unhonoured[i];
 
-        if (!is_wanted(project, unhonoured, below) || all.n_errors++ >= DIAGNOSTICS_MAX)
+        if (!is_wanted(project, unhonoured, use) || all.n_errors++ >= DIAGNOSTICS_MAX)
             continue;
         all.items[all.n++] = (struct diagnostic){
             .severity = SEVERITY_ERROR,

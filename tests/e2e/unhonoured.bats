@@ -71,6 +71,10 @@ END
     equal "$status" 2
     matches "$output" 'compose.yaml:6:27: error: service "web": `build.tags` is not honoured yet'
     lacks "$output" cpuset
+    sed -i 's/, tags:.*/}/; s/cpuset: "0"/platform: linux\/s390x/' compose.yaml
+    run berth build
+    equal "$status" 2
+    matches "$output" 'compose.yaml:5:15: error: service "web": `platform: linux/s390x` is not honoured yet'
 }
 
 @test "what means nothing here is warned about once, and up goes on" {

@@ -375,7 +375,7 @@ static void print_refused(struct buf *out, struct arena *arena, const struct pro
     struct diagnostics diagnostics;
     struct error err = ERROR_INIT;
 
-    if (project_refuse_unhonoured(arena, project, NULL, &diagnostics, &err) == 0)
+    if (project_refuse_unhonoured(arena, project, PROJECT_USE_UP, &diagnostics, &err) == 0)
         return;
     buf_printf(out, "--- up: %s\n", err.text);
     diagnostics_print(out, &diagnostics, DIAGNOSTICS_PLAIN);
