@@ -27,6 +27,7 @@ extern const struct field_type type_name;              /* the same; the resource
 extern const struct field_type type_bool;              /* bool; printed when true */
 extern const struct field_type type_bool_always;       /* bool; printed always */
 extern const struct field_type type_bool_default_true; /* bool; printed when false */
+extern const struct field_type type_external;          /* bool; printed when true */
 extern const struct field_type type_tristate;          /* int: -1, 0, 1 */
 extern const struct field_type type_count;             /* int64_t >= 0, -1 unset */
 extern const struct field_type type_pids;              /* int64_t >= -1, SERVICE_PIDS_UNSET */

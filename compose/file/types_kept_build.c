@@ -8,7 +8,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 
-static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+static const struct schema value_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
 
 static const struct node *text_at(struct load *load, const char *text, struct span span)
 {
@@ -89,7 +89,7 @@ static const struct node *keep_contexts(struct load *load, const struct field *f
 const struct field_type kept_contexts = {
     .canonical = contexts_canonical,
     .keep = keep_contexts,
-    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &text_schema}};
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &value_schema}};
 
 /* ---- ssh --------------------------------------------------------------------------------------
  */
@@ -133,7 +133,7 @@ static const struct node *keep_ssh(struct load *load, const struct field *field,
 const struct field_type kept_ssh = {
     .canonical = ssh_canonical,
     .keep = keep_ssh,
-    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &text_schema}};
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &value_schema}};
 
 /* ---- secrets ----------------------------------------------------------------------------------
  */

@@ -133,7 +133,7 @@ static const struct node *keep_pull_policy(struct load *load, const struct field
 }
 
 const struct field_type kept_pull_policy = {.keep = keep_pull_policy,
-                                            .schema = {.forms = SCHEMA_TEXT}};
+                                            .schema = {.forms = SCHEMA_TEXT | SCHEMA_EMPTY}};
 
 /* ---- values of which some are honoured --------------------------------------------------------
  */
@@ -158,7 +158,7 @@ static const struct node *keep_platform(struct load *load, const struct field *f
 }
 
 const struct field_type kept_platform = {
-    .keep = keep_platform, .schema = {.forms = SCHEMA_TEXT}, .judges = true};
+    .keep = keep_platform, .schema = {.forms = SCHEMA_TEXT | SCHEMA_EMPTY}, .judges = true};
 
 /* A service is found by its name anyway; what is left of the link is the dependency. */
 static const struct node *keep_link(struct load *load, const struct field *field,

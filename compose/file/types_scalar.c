@@ -324,6 +324,16 @@ const struct field_type type_bool_default_true = {
     .encode = bool_encode_false,
     .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT, .pattern = BOOL_PATTERN}};
 
+static const struct schema external_name = {.forms = SCHEMA_TEXT};
+
+/* external: {name: …} is brought to its long form by the resource (types_resource.c). */
+const struct field_type type_external = {.decode = bool_decode,
+                                         .encode = bool_encode,
+                                         .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT | SCHEMA_MAP,
+                                                    .pattern = BOOL_PATTERN,
+                                                    .names_pattern = "^name$",
+                                                    .items = &external_name}};
+
 static void tristate_decode(struct load *load, const struct field *field, const struct node *node,
                             void *object)
 {
