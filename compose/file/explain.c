@@ -362,6 +362,8 @@ static void add_definitions(struct explainer *explainer)
         if (n == 4 && last)
             (void)override_from(explainer, 0);
         step.effect = !last ? EXPLAIN_SETS : (n == 4 ? EXPLAIN_REPLACES : EXPLAIN_ADDS);
+        if (n == 4)
+            explain_line(explainer->arena, explainer->project, known, &step);
         add_step(explainer, step, n == 4 ? NODE_SCALAR : NODE_MAP);
         last = known;
     }

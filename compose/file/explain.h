@@ -38,6 +38,7 @@ enum explain_origin {
     EXPLAIN_UNSET,
     EXPLAIN_PROCESS,  /* the environment of berth */
     EXPLAIN_DOTENV,   /* a line of .env, --env-file, or an include's env_file */
+    EXPLAIN_OWN,      /* what the service has itself: its environment, an earlier line */
     EXPLAIN_BUILT_IN, /* COMPOSE_PROJECT_NAME and PWD, which berth sets itself */
 };
 
@@ -45,7 +46,7 @@ struct explain_variable {
     const char *name;
     const char *value; /* NULL: not set */
     enum explain_origin origin;
-    struct span span;     /* EXPLAIN_DOTENV */
+    struct span span;     /* EXPLAIN_DOTENV, and of lines EXPLAIN_OWN; line 0: none */
     const char *default_; /* as written, where it holds; else NULL */
 };
 

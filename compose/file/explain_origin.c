@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "compose/file/excerpt.h"
 #include "compose/file/explain.h"
 #include "compose/file/history.h"
 #include "compose/file/interpolate.h"
@@ -40,31 +41,69 @@ static struct explain_variable describe(const struct history *history, const cha
 struct uses {
     struct arena *arena;
     const struct history *history;
-    const struct history_template *template;
+    const struct pairs *environment;
+    const struct project *project;         /* of lines: whose service's own variables … */
+    const struct history_definition *line; /* … and earlier lines count, too; else NULL */
     struct explain_step *step;
     size_t n;        /* found */
     size_t capacity; /* 0: counting */
 };
 
+/* What a line of an env file sees beside the environment of the files: the service's own variables,
+ * then the lines before it. */
+static bool find_own(const struct uses *uses, const char *name, struct explain_variable *ret)
+{
+    const struct service *service = project_find_service(uses->project, uses->line->service);
+    const struct node *section = service ? node_get(service->source, "environment") : NULL;
+    const struct node *own = section ? node_get(section, name) : NULL;
+
+    *ret = (struct explain_variable){.name = name, .origin = EXPLAIN_OWN};
+    if (own && own->kind == NODE_SCALAR && !node_is_null(own)) {
+        ret->value = node_scalar_text(uses->arena, own);
+        ret->span = own->span;
+        return true;
+    }
+    for (const struct history_definition *known = uses->history->definitions; known != uses->line;
+         known = known->next) {
+        if (!known->service || strcmp(known->service, uses->line->service) != 0 ||
+            strcmp(known->name, name) != 0)
+            continue;
+        ret->value = known->value;
+        ret->span = known->span;
+    }
+    return ret->value != NULL;
+}
+
 static void add_use(void *context, const struct expression *expression)
 {
     struct uses *uses = context;
-    const char *value = variables_find_sorted(&uses->template->environment, expression->name);
-    bool is_given = value && !(expression->or_empty && !*value);
-    struct explain_variable variable;
+    const char *name = arena_strndup(uses->arena, expression->name.data, expression->name.len);
+    struct explain_variable variable =
+        describe(uses->history, name, variables_find_sorted(uses->environment, expression->name));
 
     if (uses->n++ >= uses->capacity)
         return;
     for (size_t i = 0; i < uses->step->n_variables; i++) {
-        if (str_is(expression->name, uses->step->variables[i].name))
+        if (strcmp(name, uses->step->variables[i].name) == 0)
             return;
     }
-    variable =
-        describe(uses->history,
-                 arena_strndup(uses->arena, expression->name.data, expression->name.len), value);
-    if (expression->operator== '-' && !is_given)
+    if (!variable.value && uses->line && !find_own(uses, name, &variable))
+        variable = describe(uses->history, name, NULL);
+    if (expression->operator==
+        '-' &&(!variable.value || (expression->or_empty && !*variable.value)))
         variable.default_ = arena_strndup(uses->arena, expression->word.data, expression->word.len);
     uses->step->variables[uses->step->n_variables++] = variable;
+}
+
+static void add_uses(struct uses *uses, struct str template)
+{
+    interpolate_scan(template, add_use, uses);
+    if (uses->n == 0)
+        return; /* only $$, or nothing */
+    uses->step->variables = arena_new_array(uses->arena, struct explain_variable, uses->n);
+    uses->capacity = uses->n;
+    uses->n = 0;
+    interpolate_scan(template, add_use, uses);
 }
 
 void explain_templates(struct arena *arena, const struct history *history, const struct node *node,
@@ -81,15 +120,33 @@ void explain_templates(struct arena *arena, const struct history *history, const
     }
     if (!found)
         return;
-    uses.template = found;
-    interpolate_scan(str_from(found->text), add_use, &uses);
-    if (uses.n == 0)
-        return; /* only $$ */
-    step->template = found->text;
-    step->variables = arena_new_array(arena, struct explain_variable, uses.n);
-    uses.capacity = uses.n;
-    uses.n = 0;
-    interpolate_scan(str_from(found->text), add_use, &uses);
+    uses.environment = &found->environment;
+    add_uses(&uses, str_from(found->text));
+    if (step->n_variables > 0)
+        step->template = found->text;
+}
+
+void explain_line(struct arena *arena, const struct project *project,
+                  const struct history_definition *line, struct explain_step *step)
+{
+    struct uses uses = {.arena = arena,
+                        .history = project->history,
+                        .environment = &project->environment,
+                        .project = project,
+                        .line = line,
+                        .step = step};
+    struct excerpt_cursor cursor = {0};
+    struct str text;
+    struct str name;
+    struct str value;
+
+    if (!excerpt_find(&project->sources[line->span.file], line->span, &cursor, &text) ||
+        (!str_cut(text, '=', &name, &value) && !str_cut(text, ':', &name, &value)))
+        return;
+    value = str_trim(value);
+    if ((value.len > 0 && value.data[0] == '\'') || str_is(value, line->value))
+        return; /* taken as it is */
+    add_uses(&uses, value);
 }
 
 void explain_inherited(struct arena *arena, const struct project *project, const char *name,

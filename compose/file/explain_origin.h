@@ -8,6 +8,7 @@
 struct arena;
 struct explain_step;
 struct history;
+struct history_definition;
 struct node;
 struct project;
 struct strings;
@@ -15,6 +16,10 @@ struct strings;
 /* Fill in the step's template and variables, if the node came from a template. */
 void explain_templates(struct arena *arena, const struct history *history, const struct node *node,
                        struct explain_step *step);
+
+/* The same for a line of an env file: from its text. */
+void explain_line(struct arena *arena, const struct project *project,
+                  const struct history_definition *line, struct explain_step *step);
 
 /* A name without a value: the variable it takes its value from. `value` is what an included file's
  * environment gave it; NULL: the project's. */

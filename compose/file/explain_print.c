@@ -47,10 +47,8 @@ static const char *const effect_texts[] = {
 };
 
 static const char *const origin_words[] = {
-    [EXPLAIN_UNSET] = "unset",
-    [EXPLAIN_PROCESS] = "environment",
-    [EXPLAIN_DOTENV] = "env_file",
-    [EXPLAIN_BUILT_IN] = "built-in",
+    [EXPLAIN_UNSET] = "unset", [EXPLAIN_PROCESS] = "environment", [EXPLAIN_DOTENV] = "env_file",
+    [EXPLAIN_OWN] = "service", [EXPLAIN_BUILT_IN] = "built-in",
 };
 
 static const struct source *source_of(const struct project *project, struct span span)
@@ -144,6 +142,10 @@ static void print_origin(struct buf *out, const struct project *project,
         break;
     case EXPLAIN_DOTENV:
         buf_add_text(out, "from ");
+        print_place(out, project, variable->span, false);
+        break;
+    case EXPLAIN_OWN:
+        buf_add_text(out, variable->span.line > 0 ? "from " : "from the service's environment");
         print_place(out, project, variable->span, false);
         break;
     case EXPLAIN_BUILT_IN:
@@ -287,7 +289,7 @@ static json_t *variable_to_json(const struct project *project,
     json_set_text(json, "name", variable->name);
     json_set_take(json, "value", variable->value ? json_string(variable->value) : json_null());
     json_set_text(json, "origin", origin_words[variable->origin]);
-    if (variable->origin == EXPLAIN_DOTENV)
+    if (variable->span.line > 0)
         json_set_take(json, "where", place_to_json(project, variable->span));
     json_set_text(json, "default", variable->default_);
     return json;

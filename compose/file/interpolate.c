@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compose/file/excerpt.h"
 #include "compose/file/history.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
+#include "compose/file/text_place.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -280,28 +280,28 @@ bool node_is_template(const struct node *node)
 /* PLACES_MAX: of messages with the exact place; it costs a look through the file. */
 enum { PLACES_MAX = 100 };
 
-/* Where byte `at` of the scalar's text stands, if the text stands in the file as it is, on one
- * line; else where the scalar begins. */
 static struct span place_of(const struct report *report, const struct node *node, const char *at)
 {
-    struct span span = node->span;
-    struct excerpt_cursor cursor = {0};
-    size_t n_before = (size_t)(at - node->text);
-    struct str line;
-    size_t start;
+    if (report->n_warned + report->n_errors > PLACES_MAX || node->span.line == 0)
+        return node->span;
+    return text_place(&report->sources.items[node->span.file], node, at);
+}
 
-    if (report->n_warned + report->n_errors > PLACES_MAX || span.line == 0 ||
-        !excerpt_find(&report->sources.items[span.file], span, &cursor, &line))
-        return span;
-    start = excerpt_skip(line, span.column - 1);
-    if (start < line.len && (line.data[start] == '"' || line.data[start] == '\''))
-        start++;
-    if (line.len - start <= n_before || memcmp(line.data + start, node->text, n_before + 1) != 0)
-        return span;
-    span.column = 0;
-    for (size_t i = 0; i <= start + n_before; i++)
-        span.column += ((unsigned char)line.data[i] & 0xc0) != 0x80;
-    return span;
+/* In a command the variable may be meant for the container: "$$NAME". */
+static const char *unset_hint(const struct report *report, struct str name)
+{
+    static const char *const keys[] = {"command", "entrypoint", "healthcheck"};
+    const struct report_step *path = report->path;
+
+    if (report->depth < 3 || !path[0].key || strcmp(path[0].key, "services") != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (path[2].key && strcmp(path[2].key, keys[i]) == 0)
+            return arena_printf(report->arena,
+                                "write $$" STR_FMT " if the container's own shell shall expand it",
+                                STR_ARG(name));
+    }
+    return NULL;
 }
 
 struct unset_place {
@@ -316,7 +316,8 @@ static void warn_unset_at(void *context, struct str name)
 
     if (*dollar == '{')
         dollar--;
-    report_warning(place->report, place_of(place->report, place->node, dollar), NULL,
+    report_warning(place->report, place_of(place->report, place->node, dollar),
+                   unset_hint(place->report, name),
                    "the \"" STR_FMT "\" variable is not set, defaulting to a blank string",
                    STR_ARG(name));
 }

@@ -267,7 +267,11 @@ static bool loads_again(struct arena *arena, const struct request *request,
         return false;
     }
     print_project(&raw, uninterpolated, false);
-    return prints(arena, request, flags, project, &raw, &yaml, case_name);
+    if (!prints(arena, request, flags, project, &raw, &yaml, case_name))
+        return false;
+    buf_clear(&raw);
+    print_project(&raw, uninterpolated, true);
+    return prints(arena, request, flags, project, &raw, &json, case_name);
 }
 
 /* ---- explanations -----------------------------------------------------------------------------
