@@ -117,7 +117,7 @@ INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CRASH_TESTS       := $(sort $(wildcard tests/crash/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size \
-                       tests/check-schema tests/check-library))
+                       tests/check-schema tests/check-keys tests/check-library))
 PROVE     := LC_ALL=C.UTF-8 prove --failures --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
@@ -237,6 +237,9 @@ check-library: $(B)/tests/library/print  ## compose/file is a library of its own
 check-schema:  ## schemas/compose.json and the loader agree about every golden case
 	@$(PROVE_DEV) tests/check-schema
 
+check-keys:  ## every key stands in a golden case that loads, and in one that is refused for it
+	@$(PROVE_DEV) tests/check-keys
+
 check-headers:  ## every header compiles alone, with gcc and clang
 	@$(PROVE_DEV) tests/check-headers
 
@@ -328,14 +331,16 @@ deps-fuzz: deps  ## install what is missing for make fuzz (root)
 
 # berth finds its worker from where it lies itself: ../libexec/berth. So a PREFIX can be moved as a whole.
 LIBEXECDIR := $(PREFIX)/libexec/berth
+DATADIR    := $(PREFIX)/share/berth
 MANDIR     := $(PREFIX)/share/man/man1
 BASHDIR    := $(PREFIX)/share/bash-completion/completions
 ZSHDIR     := $(PREFIX)/share/zsh/site-functions
 
-install: all  ## install programs, man pages and completions below $(DESTDIR)$(PREFIX)
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR))
+install: all  ## install programs, man pages, completions and the schema below $(DESTDIR)$(PREFIX)
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR) $(MANDIR) $(BASHDIR) $(ZSHDIR))
 	install -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth
 	install -m 755 $(B)/berth-worker $(DESTDIR)$(LIBEXECDIR)/berth-worker
+	install -m 644 schemas/compose.json $(DESTDIR)$(DATADIR)/compose.json
 	$(B)/berth internal print-man $(DESTDIR)$(MANDIR)
 	$(B)/berth internal completion bash > $(DESTDIR)$(BASHDIR)/berth
 	$(B)/berth internal completion zsh > $(DESTDIR)$(ZSHDIR)/_berth
@@ -343,8 +348,9 @@ install: all  ## install programs, man pages and completions below $(DESTDIR)$(P
 
 uninstall:  ## remove what install put below $(DESTDIR)$(PREFIX); not what berth keeps in /var/lib/berth
 	rm -f $(DESTDIR)$(PREFIX)/bin/berth $(DESTDIR)$(LIBEXECDIR)/berth-worker $(DESTDIR)$(MANDIR)/berth.1 \
-	    $(DESTDIR)$(MANDIR)/berth-*.1 $(DESTDIR)$(BASHDIR)/berth $(DESTDIR)$(ZSHDIR)/_berth
-	[ ! -d $(DESTDIR)$(LIBEXECDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(LIBEXECDIR)
+	    $(DESTDIR)$(MANDIR)/berth-*.1 $(DESTDIR)$(BASHDIR)/berth $(DESTDIR)$(ZSHDIR)/_berth $(DESTDIR)$(DATADIR)/compose.json
+	for dir in $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR); do \
+	    [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir; done
 
 clean:  ## remove everything that was built
 	rm -rf build
@@ -353,5 +359,5 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers check-library check-schema \
+.PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers check-library check-schema check-keys \
         check-headers check-format golden-accept schema fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help

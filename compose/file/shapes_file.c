@@ -44,7 +44,7 @@ static const struct field model_field = KEPT("models", "An AI model that service
 static const struct shape models_section_shape = {.each = &model_field};
 
 static const struct field file_fields[] = {
-    FIELD("version", "Obsolete; has no effect.", .type = &type_ignored),
+    FIELD("version", "Obsolete; has no effect.", .type = &type_version),
     FIELD("name", "The project's name; default: the directory's.", .type = &type_ignored),
     FIELD("include", "Other Compose files whose services and resources belong to this project.",
           .type = &type_include, .shape = &includes_shape),

@@ -40,6 +40,7 @@ extern const struct field_type type_container_name; /* const char *, checked */
 extern const struct field_type type_hostname;       /* const char *, checked */
 extern const struct field_type type_address;        /* const char *: an IPv4 or IPv6 address */
 extern const struct field_type type_file_mode;      /* int64_t, -1 unset */
+extern const struct field_type type_version;        /* only its type counts */
 extern const struct field_type type_ignored;        /* checked elsewhere */
 
 /* types_list.c */

@@ -655,4 +655,14 @@ static void ignored_decode(struct load *load, const struct field *field, const s
     (void)object;
 }
 
+/* It is dropped with a warning before anything is bound; only its type is checked. */
+static void version_decode(struct load *load, const struct field *field, const struct node *node,
+                           void *object)
+{
+    (void)field;
+    (void)object;
+    (void)want_text(load, node);
+}
+
+const struct field_type type_version = {.decode = version_decode, .schema = {.forms = SCHEMA_TEXT}};
 const struct field_type type_ignored = {.decode = ignored_decode, .schema = {.forms = SCHEMA_TEXT}};
