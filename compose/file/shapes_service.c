@@ -94,6 +94,8 @@ static const struct field extends_fields[] = {
 };
 const struct shape extends_shape = SHAPE_OF(extends_fields, .size = sizeof(struct extends));
 
+#define LINK_PATTERN "^[^:]+(:[^:]+)?$"
+
 static const struct field device_fields[] = {
     FIELD("source", "Device on the host, such as /dev/ttyUSB0, or a CDI name.", .type = &kept_text,
           .is_required = true),
@@ -109,9 +111,17 @@ static const struct shape devices_shape = {.each = &device_field};
 static const struct field group_item = {.about = "A group's name or number.", .type = &kept_scalar};
 static const struct shape groups_shape = {.each = &group_item};
 
-static const struct field link_item = {.about = "A service, as NAME or NAME:ALIAS.",
-                                       .type = &kept_link};
+static const struct field link_item = {
+    .about = "A service, as NAME or NAME:ALIAS.", .type = &kept_link, .pattern = LINK_PATTERN};
 static const struct shape links_shape = {.each = &link_item};
+static const struct field external_link_item = {
+    .about = "A container, as NAME or NAME:ALIAS.", .type = &kept_text, .pattern = LINK_PATTERN};
+static const struct shape external_links_shape = {.each = &external_link_item};
+static const struct field volumes_from_item = {
+    .about = "NAME or container:NAME, with :ro or :rw behind it.",
+    .type = &kept_text,
+    .pattern = "^(container:)?[^:]+(:(ro|rw))?$"};
+static const struct shape volumes_from_shape = {.each = &volumes_from_item};
 static const struct field security_opt_item = {.about = "An option, such as no-new-privileges.",
                                                .type = &kept_security_opt};
 static const struct shape security_opts_shape = {.each = &security_opt_item};
@@ -222,7 +232,7 @@ static const struct field service_fields[] = {
     FIELD("extends", "Start from the keys of another service.", .type = &type_extends,
           .shape = &extends_shape),
     KEPT("external_links", "Containers outside the project, as NAME or NAME:ALIAS.",
-         .type = &kept_list, .unique = unique_text),
+         .type = &kept_list, .shape = &external_links_shape, .unique = unique_text),
     FIELD("extra_hosts", "Names and addresses for /etc/hosts.", .type = &type_extra_hosts,
           .unique = unique_text, AT(extra_hosts)),
     KEPT("group_add", "More groups for its processes, by name or number.", .type = &kept_list,
@@ -316,7 +326,7 @@ static const struct field service_fields[] = {
     FIELD("volumes", "Directories and volumes in the container: SOURCE:TARGET, or in detail.",
           .type = &type_mounts, .shape = &mounts_shape, .unique = mount_unique),
     KEPT("volumes_from", "Mount all that another service or container mounts: NAME or NAME:ro.",
-         .type = &kept_list, .unique = unique_text),
+         .type = &kept_list, .shape = &volumes_from_shape, .unique = unique_text),
     FIELD("working_dir", "Directory its processes start in.", .type = &type_text, AT(working_dir)),
     LATER("pre_start", "Commands in containers of their own before it starts."),
     LATER("post_start", "Commands in the container after it started."),

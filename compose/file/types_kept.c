@@ -66,12 +66,20 @@ bool want_schema_text(struct load *load, const struct field *field, const struct
     return false;
 }
 
+static bool is_item(const struct load *load)
+{
+    return load->report.depth > 0 && !load->report.path[load->report.depth - 1].key;
+}
+
 static const struct node *keep_text(struct load *load, const struct field *field,
                                     const struct node *node)
 {
     if (is_allowed_null(field, node))
         return node;
-    if (!want_text(load, node) || (*node->text && !want_schema_text(load, field, node)))
+    if (!want_text(load, node))
+        return NULL;
+    /* a key that is "" says nothing; an item is one all the same */
+    if ((*node->text || is_item(load)) && !want_schema_text(load, field, node))
         return NULL;
     return text_at(load, node->text, node->span);
 }
