@@ -163,17 +163,82 @@ static void check_network_mode(struct load *load, const struct service *service)
                      service->name);
 }
 
+static const struct node_entry *find_limit(const struct service *service, const char *section,
+                                           const char *key)
+{
+    return node_find(node_get(node_get(service->deploy, "resources"), section), key);
+}
+
+static void report_distinct(struct load *load, const struct service *service,
+                            const struct node_entry *entry, const char *key, const char *path)
+{
+    report_error(&load->report, entry->span, NULL,
+                 "services.%s: can't set distinct values on '%s' and '%s'", service->name, key,
+                 path);
+}
+
+static bool is_int(const struct node_entry *entry, int64_t value)
+{
+    int64_t other;
+
+    return node_int_value(str_from(entry->value->text), &other) && other == value;
+}
+
+/* Two ways to say the same must say the same. */
+static void check_deploy(struct load *load, const struct service *service)
+{
+    const struct node *scale = node_get(service->kept, "scale");
+    const struct node *reservation = node_get(service->kept, "mem_reservation");
+    const struct node_entry *replicas = node_find(service->deploy, "replicas");
+    const struct node_entry *cpus = find_limit(service, "limits", "cpus");
+    const struct node_entry *memory = find_limit(service, "limits", "memory");
+    const struct node_entry *pids = find_limit(service, "limits", "pids");
+    const struct node_entry *reserved = find_limit(service, "reservations", "memory");
+
+    if (scale && replicas && strcmp(scale->text, replicas->value->text) != 0)
+        report_distinct(load, service, replicas, "scale", "deploy.replicas");
+    if (cpus && service->cpus >= 0 && strtod(cpus->value->text, NULL) != service->cpus)
+        report_distinct(load, service, cpus, "cpus", "deploy.resources.limits.cpus");
+    if (memory && service->mem_limit >= 0 && !is_int(memory, service->mem_limit))
+        report_distinct(load, service, memory, "mem_limit", "deploy.resources.limits.memory");
+    if (pids && service->pids_limit != SERVICE_PIDS_UNSET && !is_int(pids, service->pids_limit))
+        report_distinct(load, service, pids, "pids_limit", "deploy.resources.limits.pids");
+    if (reserved && reservation && strcmp(reserved->value->text, reservation->text) != 0)
+        report_distinct(load, service, reserved, "mem_reservation",
+                        "deploy.resources.reservations.memory");
+}
+
 static void check_scale(struct load *load, const struct service *service)
 {
     const struct node_entry *scale = node_find(service->kept, "scale");
     int64_t n;
 
+    if (!scale)
+        scale = node_find(service->deploy, "replicas");
     if (scale && service->container_name && node_int_value(str_from(scale->value->text), &n) &&
         n > 1)
         report_error(&load->report, scale->span, NULL,
                      "service \"%s\": can't set container_name and scale as container name must be "
                      "unique",
                      service->name);
+}
+
+/* What is copied is copied somewhere. */
+static void check_watch(struct load *load, const struct service *service)
+{
+    const struct node *watch = node_get(node_get(service->kept, "develop"), "watch");
+
+    for (size_t i = 0; watch && i < watch->n; i++) {
+        const struct node *item = watch->entries[i].value;
+        const struct node *action = node_get(item, "action");
+
+        if (!action || node_get(item, "target") || strcmp(action->text, "rebuild") == 0 ||
+            strcmp(action->text, "restart") == 0)
+            continue;
+        report_error(&load->report, watch->entries[i].span, NULL,
+                     "services.%s.develop.watch[%zu]: target is required for non-rebuild actions",
+                     service->name, i);
+    }
 }
 
 /* ---- builds -----------------------------------------------------------------------------------
@@ -359,6 +424,8 @@ void consistency_check(struct load *load, const struct project *project)
         check_targets(load, service);
         check_network_mode(load, service);
         check_scale(load, service);
+        check_deploy(load, service);
+        check_watch(load, service);
         check_build(load, project, service);
     }
     check_secrets(load, project);

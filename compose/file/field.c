@@ -258,7 +258,7 @@ static struct node *read_values(struct load *load, const struct shape *shape,
             report_error(&load->report, entry->span, NULL,
                          "%s: `x-berth` is reserved, and this version knows nothing below it",
                          report_subject(&load->report));
-        } else if (key_is_extension(entry->key)) {
+        } else if (key_is_extension(entry->key) && !shape->is_closed) {
             kept = entry->value;
         } else if (!field) {
             report_unknown(load, shape, entry);

@@ -129,6 +129,7 @@ struct shape {
     size_t size;              /* of the struct it binds to */
     const void *defaults;     /* such a struct, or NULL for zeros */
     size_t kept_offset;       /* of its `const struct node *kept`, with x-… too; 0: it has none */
+    bool is_closed;           /* x-… is unknown in it, too */
 };
 
 #define SLOT(type, object, field) ((type *)(void *)((char *)(object) + (field)->offset))

@@ -112,6 +112,48 @@ static void add_default(struct load *load, struct model *model)
     list->n++;
 }
 
+/* ---- hooks ------------------------------------------------------------------------------------
+ */
+
+/* `map` with one more key, at a place. */
+static const struct node *insert_key(struct load *load, const struct node *map, size_t at,
+                                     const char *key, const struct node *value)
+{
+    struct node *copy = node_new(load->arena, NODE_MAP, map->span, map->n + 1);
+
+    for (size_t i = 0; i <= map->n; i++) {
+        if (i == at)
+            node_add(copy, key, value->span, value);
+        if (i < map->n)
+            node_add(copy, map->entries[i].key, map->entries[i].span, map->entries[i].value);
+    }
+    return copy;
+}
+
+/* The container of a hook before the start is one of the service's image, unless it says another.
+ */
+static void complete_hooks(struct load *load, struct service *service)
+{
+    const struct node_entry *hooks = node_find(service->kept, "pre_start");
+    struct node *kept;
+    struct node *list;
+
+    if (!hooks || !service->image)
+        return;
+    kept = node_copy(load->arena, service->kept, 0);
+    list = node_copy(load->arena, hooks->value, 0);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *hook = list->entries[i].value;
+
+        if (!node_find(hook, "image"))
+            list->entries[i].value =
+                insert_key(load, hook, node_find(hook, "command") ? 1 : 0, "image",
+                           node_new_text(load->arena, service->image, hook->span));
+    }
+    kept->entries[hooks - service->kept->entries].value = list;
+    service->kept = kept;
+}
+
 /* ---- names ------------------------------------------------------------------------------------
  */
 
@@ -144,6 +186,7 @@ void normalise_model(struct load *load, struct model *model)
         if (flags & PROJECT_NO_NORMALIZE)
             continue;
         attach_default(load, &model->drafts[i].service);
+        complete_hooks(load, &model->drafts[i].service);
         imply_dependencies(load, &model->drafts[i].service);
     }
     if (flags & PROJECT_NO_NORMALIZE)

@@ -200,6 +200,7 @@ struct service {
     struct strings dns;
     struct strings profiles;
 
+    const struct node *deploy; /* what it says, as it is printed; NULL = no such section */
     const struct node *kept;
     const struct node *source; /* the section, for x-* and spans */
 };

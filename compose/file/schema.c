@@ -215,7 +215,8 @@ static void put_keys(struct schema_tree *tree, const struct shape *shape, const 
     put(extensions, extension_pattern, map_new(tree, 0));
     put(map, "type", text(tree, "object"));
     put(map, "properties", properties);
-    put(map, "patternProperties", extensions);
+    if (!shape->is_closed)
+        put(map, "patternProperties", extensions);
     put(map, "additionalProperties", refusal(tree));
     if (required->n > 0)
         put(map, "required", required);

@@ -24,5 +24,15 @@ extern const struct shape mounts_shape;      /* items of volumes: struct service
 extern const struct shape attachments_shape; /* values of networks: struct service_network */
 extern const struct shape secrets_shape;     /* items of secrets: struct service_file */
 extern const struct shape configs_shape;     /* items of configs: struct service_file */
+extern const struct shape deploy_shape;      /* struct draft's deploy */
 extern const struct shape ports_shape;       /* items of ports: struct service_port */
 extern const struct shape ulimits_shape;     /* values of ulimits: struct service_ulimit */
+
+/* Kept. */
+extern const struct shape blkio_shape;
+extern const struct shape develop_shape;
+extern const struct shape gpus_shape;  /* items of gpus */
+extern const struct shape hooks_shape; /* items of post_start and pre_stop */
+extern const struct shape logging_shape;
+extern const struct shape provider_shape;
+extern const struct shape start_hooks_shape; /* items of pre_start */

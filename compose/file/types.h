@@ -92,6 +92,17 @@ extern const struct field_type type_gateway;     /* const char *: an address */
 extern const struct field_type type_ipv4;        /* const char *, checked */
 extern const struct field_type kept_subnet;
 extern const struct field_type kept_driver_option; /* a number or string; printed as text */
+extern const struct field_type kept_log_option;    /* the same; null is "" */
+
+/* types_deploy.c */
+extern const struct field_type type_deploy; /* struct service's deploy */
+extern const struct field_type kept_gpus;   /* all, or a list */
+extern const struct field_type kept_device_count;
+extern const struct field_type kept_device_request; /* an object; without a count: all */
+extern const struct field_type kept_hook_command;   /* as kept_command, but not null */
+extern const struct field_type kept_develop;        /* an object that `up` may ignore */
+extern const struct field_type kept_watch_path;
+extern const struct field_type kept_option_values; /* a scalar or list → list of text */
 
 /* types_service_file.c */
 extern const struct field_type type_secrets;      /* struct service's secrets */

@@ -88,11 +88,11 @@ const struct field_type type_content = {
 static const struct node *keep_driver_option(struct load *load, const struct field *field,
                                              const struct node *node)
 {
+    bool takes_null = (field->type->schema.forms & SCHEMA_NULL) != 0;
     const char *text = NULL;
 
-    (void)field;
-    if (node->kind != NODE_SCALAR || node_is_null(node) || node->type == NODE_BOOL)
-        wrong_type(load, node, "a number or string");
+    if (node->kind != NODE_SCALAR || (node_is_null(node) && !takes_null) || node->type == NODE_BOOL)
+        wrong_type(load, node, takes_null ? "null, a number or string" : "a number or string");
     else
         text = want_scalar_text(load, node);
     return text ? node_new_text(load->arena, text, node->span) : NULL;
@@ -100,6 +100,8 @@ static const struct node *keep_driver_option(struct load *load, const struct fie
 
 const struct field_type kept_driver_option = {.keep = keep_driver_option,
                                               .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT}};
+const struct field_type kept_log_option = {
+    .keep = keep_driver_option, .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT | SCHEMA_NULL}};
 
 /* ---- ipam -------------------------------------------------------------------------------------
  */

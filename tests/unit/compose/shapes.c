@@ -95,7 +95,7 @@ static void walk_field(struct walk *walk, const struct field *field)
         check_schema(walk, field);
         check_state(walk, field);
         walk->is_kept |= field->type->keep != NULL;
-        walk->is_judged |= field->state != FIELD_HONOURED;
+        walk->is_judged |= field->state != FIELD_HONOURED || field->type->judges;
         walk->has_place = field->shape && field->shape->kept_offset > 0;
         if (field->shape && field->type != &kept_ulimits) /* goes through the bound type */
             walk_shape(walk, field->shape);
