@@ -40,6 +40,7 @@ static const struct cli_option config_flags[] = {
     {"services", 0, CLI_FLAG, LIST(CONFIG_SERVICES), NULL, "print names of services"},
     {"volumes", 0, CLI_FLAG, LIST(CONFIG_VOLUMES), NULL, "print names of volumes"},
     {"networks", 0, CLI_FLAG, LIST(CONFIG_NETWORKS), NULL, "print names of networks"},
+    {"models", 0, CLI_FLAG, LIST(CONFIG_MODELS), NULL, "print names of models"},
     {"images", 0, CLI_FLAG, LIST(CONFIG_IMAGES), NULL, "print references of images"},
     {"profiles", 0, CLI_FLAG, LIST(CONFIG_PROFILES), NULL, "print names of profiles"},
     {"hash", 0, CLI_TEXT, FIELD(hash), "SERVICES",

@@ -79,6 +79,19 @@ static int print_networks(struct cli_context *context, const struct project *pro
     return print_texts(&names, format, out);
 }
 
+static int print_models(struct cli_context *context, const struct project *project,
+                        const char *argument, enum config_format format, struct buf *out,
+                        struct error *err)
+{
+    struct strings names = new_texts(context, project->n_models);
+
+    (void)argument;
+    (void)err;
+    for (size_t i = 0; i < project->n_models; i++)
+        names.items[names.n++] = project->models[i].key;
+    return print_texts(&names, format, out);
+}
+
 /* What is only built is called PROJECT-SERVICE. */
 static int print_images(struct cli_context *context, const struct project *project,
                         const char *argument, enum config_format format, struct buf *out,
@@ -257,6 +270,7 @@ const struct config_list config_lists[CONFIG_N_LISTS] = {
     [CONFIG_SERVICES] = {"services", 0, print_services},
     [CONFIG_VOLUMES] = {"volumes", 0, print_volumes},
     [CONFIG_NETWORKS] = {"networks", 0, print_networks},
+    [CONFIG_MODELS] = {"models", 0, print_models},
     [CONFIG_IMAGES] = {"images", 0, print_images},
     [CONFIG_PROFILES] = {"profiles", 0, print_profiles},
     [CONFIG_HASH] = {"hash", 0, print_hashes},

@@ -36,6 +36,10 @@ END
     equal "$(berth --profile all config --volumes)" v
     equal "$(berth --all-resources config --volumes)" $'v\nw'
     equal "$(berth --profile all config --images)" "$(printf '%s\n' box box:1 "$PROJECT-made" | sort)"
+    cp compose.yaml models.yaml
+    echo 'models: {big: {model: m}, aged: {model: n}}' >>models.yaml
+    equal "$(berth -f models.yaml --all-resources config --models)" $'aged\nbig'
+    rm models.yaml
     equal "$(berth config --profiles)" $'all\nfront'
     equal "$(berth config --services db)" db
 }
