@@ -19,13 +19,16 @@ struct node;
 struct yaml_documents;
 
 /* LOAD_PARSED_MAX: files that extends and include lead to, counted each time they are named.
- * LOAD_TOTAL_MAX: bytes of all files together. */
+ * LOAD_TOTAL_MAX: bytes of all files together. LOAD_MERGED_MAX: entries of what is merged, each
+ * time. */
 enum {
     LOAD_FILE_MAX = 10 << 20,
     LOAD_FILES_MAX = 100,
     LOAD_PARSED_MAX = 1000,
     LOAD_TOTAL_MAX = 64 << 20,
-    LOAD_ENV_MAX = 64 << 20, /* what is parsed of env files, each time */
+    LOAD_MERGED_MAX = 2000000,
+    LOAD_SERVICES_MAX = 50000, /* 9 KB each */
+    LOAD_ENV_MAX = 64 << 20,   /* what is parsed of env files, each time */
 };
 
 /* What a directory's .env made of an environment: the next file of the same directory that is
@@ -75,6 +78,7 @@ struct load {
     size_t n_bytes;        /* of all sources, for the limit */
     size_t n_env_bytes;    /* of env files, each time they are read, for the limit */
     size_t n_nodes;        /* that they made, for the limit */
+    size_t n_merged;       /* entries of mappings and lists, each time, for the limit */
     VEC(struct parsed_file) parsed_files;
     struct env_memo env_memo;        /* the last one */
     const struct include_link *link; /* of the document being loaded */

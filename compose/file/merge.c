@@ -165,6 +165,21 @@ static bool is_other_driver(const struct node *base, const struct node *over)
            strcmp(before->text, after->text) != 0;
 }
 
+/* Every merge copies what was there before: a thousand documents that each add a little must not
+ * cost a million times as much. Reported once; then nothing is merged any more. */
+static bool can_merge(struct load *load, const struct node *base, const struct node *over)
+{
+    bool could = load->n_merged <= LOAD_MERGED_MAX;
+
+    load->n_merged += base->n + over->n;
+    if (load->n_merged <= LOAD_MERGED_MAX)
+        return true;
+    if (could)
+        report_error(&load->report, over->span, "make one file of them",
+                     "the documents merged into each other are too many, or too large");
+    return false;
+}
+
 static const struct node *merge(struct load *load, const struct field *field,
                                 const struct node *base, const struct node *over)
 {
@@ -185,6 +200,8 @@ static const struct node *merge(struct load *load, const struct field *field,
             load->report.sources.items[base->span.file].name, base->span.line, node_what(over));
         return base;
     }
+    if (!can_merge(load, base, over))
+        return base;
     switch (over->kind) {
     case NODE_SCALAR:
         return strip_tags(load, over);

@@ -49,6 +49,11 @@ static void services_decode(struct load *load, const struct field *field, const 
 
     if (!want_kind(load, node, WANT_MAP))
         return;
+    if (node->n > LOAD_SERVICES_MAX) {
+        report_error(&load->report, node->entries[LOAD_SERVICES_MAX].span, NULL,
+                     "more than %d services", LOAD_SERVICES_MAX);
+        return;
+    }
     entries = sorted_entries(load, node, &model->n_drafts);
     model->drafts = arena_new_array(load->arena, struct draft, model->n_drafts + 1);
     for (size_t i = 0; i < model->n_drafts; i++) {

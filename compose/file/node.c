@@ -33,6 +33,7 @@ struct node *node_new_scalar(struct arena *arena, enum node_type type, const cha
     node->type = type;
     node->text = text;
     node->text_len = strlen(text);
+    node->weight += (uint32_t)(node->text_len / NODE_TEXT_WEIGHT);
     return node;
 }
 
@@ -41,13 +42,20 @@ struct node *node_new_text(struct arena *arena, const char *text, struct span sp
     return node_new_scalar(arena, NODE_TEXT, text, span);
 }
 
+static void add_weight(struct node *node, size_t more)
+{
+    if (__builtin_add_overflow(node->weight, more, &node->weight))
+        node->weight = UINT32_MAX;
+}
+
 void node_add(struct node *node, const char *key, struct span span, const struct node *value)
 {
     if (node->n == node->capacity)
         BUG();
     node->entries[node->n++] = (struct node_entry){.key = key, .span = span, .value = value};
-    if (__builtin_add_overflow(node->weight, value->weight, &node->weight))
-        node->weight = UINT32_MAX;
+    if (key)
+        add_weight(node, strlen(key) / NODE_TEXT_WEIGHT);
+    add_weight(node, value->weight);
     if (node->depth <= value->depth && value->depth < UINT8_MAX)
         node->depth = (uint8_t)(value->depth + 1);
     node->has_tags |= value->has_tags;

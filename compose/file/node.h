@@ -3,8 +3,8 @@
 /* YAML with positions: what every step of the loader reads and makes (private to compose/file).
  *
  * Nodes are arena-owned and never changed once they are in a tree: a step returns the node it was
- * given, or a new one. Trees are at most NODE_DEPTH_MAX deep and, aliases followed, at most
- * NODES_MAX large, so that walks may recurse. */
+ * given, or a new one. Trees are at most NODE_DEPTH_MAX deep and, aliases followed, weigh at most
+ * NODES_MAX, so that walks may recurse. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,11 @@
 struct arena;
 struct buf;
 
-enum { NODE_DEPTH_MAX = 100, NODES_MAX = 250000 };
+enum {
+    NODE_DEPTH_MAX = 100,
+    NODES_MAX = 250000,
+    NODE_TEXT_WEIGHT = 64, /* so many bytes of text weigh as much as a node */
+};
 
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
@@ -41,7 +45,7 @@ struct node {
     struct node_entry *entries; /* lists and maps */
     size_t n;
     size_t capacity;
-    uint32_t weight; /* nodes below and including this one, aliases followed */
+    uint32_t weight; /* nodes below and including this one, and text; aliases followed */
     uint8_t depth;   /* levels below and including this one */
     bool has_tags;   /* !reset or !override at or below */
 };

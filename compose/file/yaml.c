@@ -177,7 +177,8 @@ static void count_nodes(struct reader *reader, size_t n, struct span span)
     reader->n_nodes += n;
     if (reader->n_nodes > NODES_MAX && !reader->is_fatal)
         fatal(reader, reader->report, span,
-              "aliases count as often as they are used, with all that is below them",
+              "aliases count as often as they are used, with all that is below them; "
+              "long texts count as several values",
               "file is too large: more than %d values", NODES_MAX);
 }
 
@@ -463,7 +464,7 @@ static void read_scalar(struct reader *reader, const yaml_event_t *event)
     node->has_tags = node->tag != NODE_UNTAGGED;
     if (anchor)
         set_anchor(reader, arena_strdup(reader->arena, (const char *)anchor), node, span);
-    count_nodes(reader, 1, span);
+    count_nodes(reader, node->weight, span);
     put_value(reader, node);
 }
 

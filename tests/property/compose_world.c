@@ -192,7 +192,15 @@ static const char resources[] = "networks:\n"
                                 "  n2: {internal: true, name: other}\n"
                                 "volumes:\n"
                                 "  v1:\n"
-                                "  v2: {external: true}\n";
+                                "  v2: {external: true}\n"
+                                "configs:\n"
+                                "  c1: {content: \"a $$b\\n\"}\n"
+                                "  c2: {file: ./c2, name: other}\n"
+                                "secrets:\n"
+                                "  s1: {environment: HOME}\n"
+                                "  s2: {file: ./s2, labels: [a=b]}\n"
+                                "models:\n"
+                                "  m1: {model: ai/small, context_size: 1024}\n";
 
 /* ---- dice -------------------------------------------------------------------------------------
  */
@@ -334,7 +342,7 @@ static bool is_excluded(const struct printer *printer, const struct sample *samp
     }
     if (printer->flags & FILE_REGULAR && strcmp(sample->key, "ulimits") == 0)
         return true;
-    if (strcmp(sample->key, "image") == 0 || strcmp(sample->key, "models") == 0)
+    if (strcmp(sample->key, "image") == 0)
         return true;
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         if (strcmp(groups[i].key, sample->key) != 0)
