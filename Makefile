@@ -117,7 +117,7 @@ INTEGRATION_TESTS := $(sort $(wildcard tests/integration/*.bats)) $(INTEGRATION_
 E2E_TESTS         := $(sort $(wildcard tests/e2e/*.bats))
 CRASH_TESTS       := $(sort $(wildcard tests/crash/*.bats))
 CHECK_SCRIPTS     := $(sort $(wildcard tests/check-layers tests/check-headers tests/check-format tests/check-size \
-                       tests/check-schema tests/check-keys tests/check-library))
+                       tests/check-schema tests/check-forms tests/check-keys tests/check-library))
 PROVE     := LC_ALL=C.UTF-8 prove --failures --exec tests/run-one
 PROVE_DEV := $(PROVE) --quiet
 
@@ -234,8 +234,8 @@ check-layers:  ## calls go down only, files and functions stay small
 check-library: $(B)/tests/library/print  ## compose/file is a library of its own: engine/base, libyaml, jansson
 	@BUILD=$(B) $(PROVE_DEV) tests/check-library
 
-check-schema:  ## schemas/compose.json and the loader agree about every golden case
-	@$(PROVE_DEV) tests/check-schema
+check-schema: $(B)/berth  ## schemas/compose.json and the loader agree: about golden cases, and every key's values
+	@BUILD=$(B) $(PROVE_DEV) tests/check-schema tests/check-forms
 
 check-keys:  ## every key stands in a golden case that loads, and in one that is refused for it
 	@$(PROVE_DEV) tests/check-keys

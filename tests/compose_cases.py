@@ -7,6 +7,15 @@ import yaml
 
 GOOD, BAD = "tests/golden/compose", "tests/golden/compose-bad"
 
+# What the loader says of a value whose shape is wrong …
+SHAPE = re.compile(
+    r"unknown key|missing property|must be (a|an|one of|greater|less|between|\")|value must be|does not match pattern|"
+    r"is reserved|unknown limit|invalid boolean|invalid duration|invalid size|missing unit|unknown unit|is no file mode|"
+    r"invalid restart policy|is no host name|is no name"
+)
+# … and of what only sounds like it.
+NOT_SHAPE = re.compile(r"absolute path|must start either|must not be empty")
+
 
 class Skip(Exception):
     """A file that can't be read here."""

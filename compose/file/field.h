@@ -60,6 +60,7 @@ struct schema {
     const char *pattern;       /* text: an extended regular expression that ECMA 262 reads alike;
                                 * with words: either */
     const char *names_pattern; /* of a mapping's names */
+    size_t min_names;          /* of a mapping */
     const struct schema_range *range; /* numbers */
     const struct schema *items;       /* of a list, or of a mapping's values */
 };

@@ -281,7 +281,7 @@ static void add_list(struct schema_tree *tree, const struct schema *schema,
 static void add_mapping(struct schema_tree *tree, const struct schema *schema,
                         const struct shape *shape, const char *name, struct node *forms)
 {
-    struct node *map = map_new(tree, 3);
+    struct node *map = map_new(tree, 4);
 
     if (!(schema->forms & SCHEMA_MAP))
         return;
@@ -296,6 +296,8 @@ static void add_mapping(struct schema_tree *tree, const struct schema *schema,
         put(names, "pattern", text(tree, schema->names_pattern));
         put(map, "propertyNames", names);
     }
+    if (schema->min_names > 0)
+        put(map, "minProperties", number(tree, (int64_t)schema->min_names));
     put(map, "additionalProperties", items_of(tree, schema, shape, name));
     put(forms, NULL, map);
 }

@@ -19,7 +19,10 @@ struct node;
 #define DURATION_PATTERN  "^[+]?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
 #define FILE_MODE_PATTERN "^0*[0-7]{1,4}$"
 #define ADDRESS_PATTERN   "^[0-9a-fA-F.:]+$"
-#define NAMES_PATTERN     "^[a-zA-Z0-9._-]+$"
+#define ULIMITS_PATTERN                                                                            \
+    "^(as|core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|"         \
+    "sigpending|stack)$"
+#define NAMES_PATTERN "^[a-zA-Z0-9._-]+$"
 
 /* types_scalar.c */
 extern const struct field_type type_text;              /* const char * */

@@ -330,6 +330,8 @@ static struct node *listify(struct load *load, const struct field *field, const 
 }
 
 static const struct schema text_schema = {.forms = SCHEMA_TEXT};
+static const struct schema host_schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST,
+                                          .items = &text_schema};
 static const struct schema scalar_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
 
 const struct field_type kept_number = {.keep = keep_number,
@@ -356,7 +358,7 @@ const struct field_type kept_command = {
 const struct field_type kept_extra_hosts = {
     .canonical = extra_hosts_canonical,
     .keep = keep_extra_hosts,
-    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &text_schema}};
+    .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &host_schema}};
 const struct field_type kept_pairs = {
     .canonical = pairs_canonical,
     .keep = keep_pairs,

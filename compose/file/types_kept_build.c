@@ -188,4 +188,5 @@ static const struct node *keep_ulimits(struct load *load, const struct field *fi
     return load->report.n_errors == n_errors ? type_ulimits.encode(&encoder, field, holder) : NULL;
 }
 
-const struct field_type kept_ulimits = {.keep = keep_ulimits, .schema = {.forms = SCHEMA_MAP}};
+const struct field_type kept_ulimits = {
+    .keep = keep_ulimits, .schema = {.forms = SCHEMA_MAP, .names_pattern = ULIMITS_PATTERN}};

@@ -339,10 +339,6 @@ static const char *const ulimit_names[] = {
     "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack",
 };
 
-#define ULIMITS_PATTERN                                                                            \
-    "^(as|core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|"         \
-    "sigpending|stack)$"
-
 static void limit_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
@@ -503,5 +499,6 @@ static void env_format_decode(struct load *load, const struct field *field, cons
     *SLOT(const char *, object, field) = text && *text ? text : NULL;
 }
 
-const struct field_type type_env_format = {.decode = env_format_decode,
-                                           .schema = {.forms = SCHEMA_TEXT, .words = env_formats}};
+const struct field_type type_env_format = {
+    .decode = env_format_decode,
+    .schema = {.forms = SCHEMA_TEXT | SCHEMA_EMPTY, .words = env_formats}};

@@ -332,6 +332,7 @@ const struct field_type type_external = {.decode = bool_decode,
                                          .schema = {.forms = SCHEMA_BOOL | SCHEMA_TEXT | SCHEMA_MAP,
                                                     .pattern = BOOL_PATTERN,
                                                     .names_pattern = "^name$",
+                                                    .min_names = 1,
                                                     .items = &external_name}};
 
 static void tristate_decode(struct load *load, const struct field *field, const struct node *node,
@@ -456,7 +457,7 @@ static void bytes_decode(struct load *load, const struct field *field, const str
     uint64_t value;
     int64_t integer;
 
-    if (node->kind == NODE_SCALAR && node->type == NODE_INT) {
+    if (node->kind == NODE_SCALAR && node->type != NODE_TEXT && scalar_int(node, &integer) == 0) {
         if (want_int(load, node, 0, INT64_MAX, &integer) == 0)
             *SLOT(int64_t, object, field) = integer;
         return;
