@@ -39,6 +39,7 @@ static bool is_ambiguous(struct str text)
 /* The character at the front and its length; 0xfffd for a byte that is no UTF-8. */
 static uint32_t first_character(struct str text, size_t *ret_len)
 {
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* of so many bytes */
     const unsigned char *data = (const unsigned char *)text.data;
     size_t n = data[0] < 0xc2 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
     uint32_t value = n == 1 ? data[0] : data[0] & (0x7fU >> n);
@@ -51,8 +52,10 @@ static uint32_t first_character(struct str text, size_t *ret_len)
             return 0xfffd;
         value = (value << 6) | (data[i] & 0x3fU);
     }
+    if (value < smallest[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+        return 0xfffd;
     *ret_len = n;
-    return value >= 0xd800 && value <= 0xdfff ? 0xfffd : value;
+    return value;
 }
 
 /* What YAML does not take as it is, or takes for the end of a line. */
