@@ -2,11 +2,14 @@
 
 #include "compose/file/node.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/alloc.h"
 #include "engine/base/arena.h"
+#include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 
@@ -289,6 +292,17 @@ static bool is_float(struct str text)
     return i == s.len;
 }
 
+/* 1e400 fits no number: it is text, as for the reference, not infinity. */
+static bool is_in_range(struct str text)
+{
+    cleanup_free char *copy = NULL;
+
+    if (text.len < 300 && !memchr(text.data, 'e', text.len) && !memchr(text.data, 'E', text.len))
+        return true;
+    copy = x_strndup(text.data, text.len);
+    return isfinite(strtod(copy, NULL));
+}
+
 static int digit_value(char c)
 {
     if (is_digit(c))
@@ -364,7 +378,7 @@ enum node_type node_type_of(struct str text)
             if (first != '.' && node_int_value(text, &value))
                 return NODE_INT;
             if (is_float(text))
-                return NODE_FLOAT;
+                return is_in_range(text) ? NODE_FLOAT : NODE_TEXT;
         }
         if (str_is(skip_sign(text), ".inf") || str_is(skip_sign(text), ".Inf") ||
             str_is(skip_sign(text), ".INF"))
