@@ -110,7 +110,7 @@ static const struct node *keep_device_count(struct load *load, const struct fiel
 {
     if (node_is_text(node) && strcasecmp(node->text, all_devices) == 0)
         return node_new_scalar(load->arena, NODE_INT, "-1", node->span);
-    if (node->kind != NODE_SCALAR || (node->type != NODE_INT && node->type != NODE_TEXT)) {
+    if (node->kind != NODE_SCALAR || node->type == NODE_NULL || node->type == NODE_BOOL) {
         wrong_type(load, node, "an integer or string");
         return NULL;
     }
