@@ -17,7 +17,8 @@ static const struct field include_fields[] = {
     FIELD("env_file", "Files with variables for its interpolation.", .type = &type_text_or_list,
           .offset = offsetof(struct include, env_files)),
 };
-const struct shape include_shape = SHAPE_OF(include_fields, .size = sizeof(struct include));
+const struct shape include_shape =
+    SHAPE_OF(include_fields, .size = sizeof(struct include), .is_closed = true);
 static const struct field include_field =
     FIELD("include", "A file, or files with their own directory.", .type = &type_include_item,
           .shape = &include_shape);

@@ -42,7 +42,8 @@ static const struct field env_file_fields[] = {
 };
 static const struct env_file env_file_defaults = {.required = true};
 static const struct shape env_files_shape =
-    SHAPE_OF(env_file_fields, .size = sizeof(struct env_file), .defaults = &env_file_defaults);
+    SHAPE_OF(env_file_fields, .size = sizeof(struct env_file), .defaults = &env_file_defaults,
+             .is_closed = true);
 
 #undef AT
 #define AT(member) .offset = offsetof(struct service_health, member)
@@ -92,7 +93,8 @@ static const struct field extends_fields[] = {
           .is_required = true, AT(service)),
     FIELD("file", "The file it is in; default: this one.", .type = &type_text, AT(file)),
 };
-const struct shape extends_shape = SHAPE_OF(extends_fields, .size = sizeof(struct extends));
+const struct shape extends_shape =
+    SHAPE_OF(extends_fields, .size = sizeof(struct extends), .is_closed = true);
 
 #define LINK_PATTERN "^[^:]+(:[^:]+)?$"
 
