@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "compose/file/project.h"
+#include "compose/lower_mounts.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -202,67 +203,6 @@ static struct field_origins service_origins(struct lowering *lowering,
     return origins;
 }
 
-/* ---- mounts --------------------------------------------------------------------------------- */
-
-/* NULL stays NULL: the engine names anonymous volumes after container and target. */
-static const char *volume_name(struct lowering *lowering, const struct service_mount *mount)
-{
-    const struct volume *volume;
-
-    if (!mount->source)
-        return NULL;
-    volume = project_find_volume(lowering->project, mount->source);
-    return volume ? volume->name : mount->source;
-}
-
-static struct mount_spec lower_mount(struct lowering *lowering, const struct service_mount *mount)
-{
-    static const enum mount_kind kinds[] = {
-        [SERVICE_MOUNT_BIND] = MOUNT_BIND,
-        [SERVICE_MOUNT_VOLUME] = MOUNT_VOLUME,
-        [SERVICE_MOUNT_TMPFS] = MOUNT_TMPFS,
-    };
-    struct mount_spec spec = {
-        .kind = kinds[mount->type],
-        .source = mount->source,
-        .target = mount->target,
-        .read_only = mount->read_only,
-        .create_source = mount->create_host_path,
-        .no_copy = mount->nocopy,
-        .propagation = mount->propagation,
-        .size_bytes = mount->tmpfs_size > 0 ? (uint64_t)mount->tmpfs_size : 0,
-        .mode = (int)mount->tmpfs_mode,
-    };
-
-    if (mount->type == SERVICE_MOUNT_VOLUME)
-        spec.source = volume_name(lowering, mount);
-    return spec;
-}
-
-static void lower_mounts(struct lowering *lowering, const struct service *service,
-                         struct container_spec *spec)
-{
-    spec->mounts =
-        arena_new_array(lowering->arena, struct mount_spec, service->n_volumes + service->tmpfs.n);
-    for (size_t i = 0; i < service->n_volumes; i++) {
-        /* the others are refused before anything is made, or warned about */
-        if (service->volumes[i].type <= SERVICE_MOUNT_TMPFS)
-            spec->mounts[spec->n_mounts++] = lower_mount(lowering, &service->volumes[i]);
-    }
-    for (size_t i = 0; i < service->tmpfs.n; i++) {
-        struct str target, options;
-        bool has_options = str_cut(str_from(service->tmpfs.items[i]), ':', &target, &options);
-
-        spec->mounts[spec->n_mounts++] = (struct mount_spec){
-            .kind = MOUNT_TMPFS,
-            .target = arena_strndup(lowering->arena, target.data, target.len),
-            .options =
-                has_options ? arena_strndup(lowering->arena, options.data, options.len) : NULL,
-            .mode = -1,
-        };
-    }
-}
-
 /* ---- the rest of a service ------------------------------------------------------------------ */
 
 static void lower_networks(struct lowering *lowering, const struct service *service,
@@ -326,7 +266,7 @@ static struct health_spec lower_health(const struct service_health *health)
     };
 }
 
-static enum restart_policy lower_restart(enum service_restart restart)
+static void lower_restart(const struct service *service, struct container_spec *spec)
 {
     static const enum restart_policy policies[] = {
         [SERVICE_RESTART_UNSET] = RESTART_NO,
@@ -335,17 +275,26 @@ static enum restart_policy lower_restart(enum service_restart restart)
         [SERVICE_RESTART_ON_FAILURE] = RESTART_ON_FAILURE,
         [SERVICE_RESTART_UNLESS_STOPPED] = RESTART_UNLESS_STOPPED,
     };
+    bool is_deploy = service->deploy.restart != SERVICE_RESTART_UNSET; /* the stronger one */
 
-    return policies[restart];
+    spec->restart = policies[is_deploy ? service->deploy.restart : service->restart];
+    spec->restart_max_retries =
+        (int)(is_deploy ? service->deploy.restart_retries : service->restart_retries);
 }
 
 static void lower_limits(struct lowering *lowering, const struct service *service,
                          struct container_spec *spec)
 {
-    spec->memory_bytes = service->mem_limit > 0 ? (uint64_t)service->mem_limit : 0;
-    spec->nano_cpus = service->cpus > 0 ? (int64_t)(service->cpus * NANOS_PER_CPU + 0.5) : 0;
-    if (service->pids_limit != SERVICE_PIDS_UNSET)
-        spec->pids_limit = service->pids_limit > 0 ? service->pids_limit : -1;
+    const struct service_deploy *deploy = &service->deploy;
+    int64_t memory = service->mem_limit >= 0 ? service->mem_limit : deploy->mem_limit;
+    int64_t pids =
+        service->pids_limit != SERVICE_PIDS_UNSET ? service->pids_limit : deploy->pids_limit;
+    double cpus = service->cpus >= 0 ? service->cpus : deploy->cpus;
+
+    spec->memory_bytes = memory > 0 ? (uint64_t)memory : 0;
+    spec->nano_cpus = cpus > 0 ? (int64_t)(cpus * NANOS_PER_CPU + 0.5) : 0;
+    if (pids != SERVICE_PIDS_UNSET)
+        spec->pids_limit = pids > 0 ? pids : -1;
     spec->n_ulimits = service->n_ulimits;
     spec->ulimits = arena_new_array(lowering->arena, struct ulimit_spec, spec->n_ulimits);
     for (size_t i = 0; i < service->n_ulimits; i++)
@@ -400,17 +349,16 @@ static struct container_spec lower_spec(struct lowering *lowering, const struct 
         .cap_add = service->cap_add,
         .cap_drop = service->cap_drop,
         .sysctls = service->sysctls,
-        .restart = lower_restart(service->restart),
-        .restart_max_retries = (int)service->restart_retries,
         .health = lower_health(&service->healthcheck),
         .stop_signal = service->stop_signal,
         .stop_grace_ns = service->stop_grace_ns,
     };
 
-    lower_mounts(lowering, service, &spec);
+    lower_mounts(lowering->arena, lowering->project, service, &spec);
     lower_networks(lowering, service, &spec);
     lower_ports(lowering, service, &spec);
     lower_limits(lowering, service, &spec);
+    lower_restart(service, &spec);
     return spec;
 }
 

@@ -166,7 +166,7 @@ static void check_network_mode(struct load *load, const struct service *service)
 static const struct node_entry *find_limit(const struct service *service, const char *section,
                                            const char *key)
 {
-    return node_find(node_get(node_get(service->deploy, "resources"), section), key);
+    return node_find(node_get(node_get(service->deploy.kept, "resources"), section), key);
 }
 
 static void report_distinct(struct load *load, const struct service *service,
@@ -189,7 +189,7 @@ static void check_deploy(struct load *load, const struct service *service)
 {
     const struct node *scale = node_get(service->kept, "scale");
     const struct node *reservation = node_get(service->kept, "mem_reservation");
-    const struct node_entry *replicas = node_find(service->deploy, "replicas");
+    const struct node_entry *replicas = node_find(service->deploy.kept, "replicas");
     const struct node_entry *cpus = find_limit(service, "limits", "cpus");
     const struct node_entry *memory = find_limit(service, "limits", "memory");
     const struct node_entry *pids = find_limit(service, "limits", "pids");
@@ -214,7 +214,7 @@ static void check_scale(struct load *load, const struct service *service)
     int64_t n;
 
     if (!scale)
-        scale = node_find(service->deploy, "replicas");
+        scale = node_find(service->deploy.kept, "replicas");
     if (scale && service->container_name && node_int_value(str_from(scale->value->text), &n) &&
         n > 1)
         report_error(&load->report, scale->span, NULL,

@@ -58,6 +58,21 @@ static void resolve_paths(struct load *load, struct draft *draft)
     }
 }
 
+/* Those of secrets and configs were relative when they were read, if at all. */
+static void clean_files(struct load *load, struct model *model)
+{
+    static const enum resource_kind kinds[] = {RESOURCE_SECRET, RESOURCE_CONFIG};
+
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        struct file_object *objects = model->resources[kinds[k]].items;
+
+        for (size_t i = 0; i < model->resources[kinds[k]].n; i++) {
+            if (objects[i].file && *objects[i].file)
+                objects[i].file = load_resolve_path(load, objects[i].file);
+        }
+    }
+}
+
 /* ---- networks ---------------------------------------------------------------------------------
  */
 
@@ -189,6 +204,8 @@ void normalise_model(struct load *load, struct model *model)
         complete_hooks(load, &model->drafts[i].service);
         imply_dependencies(load, &model->drafts[i].service);
     }
+    if (!(flags & PROJECT_NO_PATH_RESOLUTION))
+        clean_files(load, model);
     if (flags & PROJECT_NO_NORMALIZE)
         return;
     add_default(load, model);

@@ -138,6 +138,17 @@ struct service_ulimit {
     const struct node *kept;
 };
 
+/* What of deploy is honoured: the same as other keys say, which are unset or equal; restart is
+ * stronger than the service's. */
+struct service_deploy {
+    const struct node *kept; /* all it says, as it is printed; NULL = no such section */
+    double cpus;             /* -1 = unset */
+    int64_t mem_limit;       /* -1 = unset */
+    int64_t pids_limit;      /* INT64_MIN = unset */
+    enum service_restart restart;
+    int64_t restart_retries;
+};
+
 /* A list that can be absent, empty (clears the image's), or given. */
 struct service_command {
     bool is_set;
@@ -200,7 +211,7 @@ struct service {
     struct strings dns;
     struct strings profiles;
 
-    const struct node *deploy; /* what it says, as it is printed; NULL = no such section */
+    struct service_deploy deploy;
     const struct node *kept;
     const struct node *source; /* the section, for x-* and spans */
 };

@@ -37,10 +37,10 @@ static const struct shape devices_shape = {.each = &device_item};
  */
 
 static const struct field limit_fields[] = {
-    KEPT("cpus", "Processors it may use at the same time, such as 1.5.", .type = &kept_number),
-    KEPT("memory", "Most memory it may use, such as 512m.", .type = &kept_bytes),
-    KEPT("pids", "Most processes it may have.", .type = &kept_nonzero,
-         .range = RANGE(-1, INT64_MAX)),
+    FIELD("cpus", "Processors it may use at the same time, such as 1.5.", .type = &kept_number),
+    FIELD("memory", "Most memory it may use, such as 512m.", .type = &kept_bytes),
+    FIELD("pids", "Most processes it may have.", .type = &kept_nonzero,
+          .range = RANGE(-1, INT64_MAX)),
 };
 static const struct shape limits_shape = SHAPE_OF(limit_fields);
 
@@ -69,7 +69,7 @@ static const struct field reservation_fields[] = {
 static const struct shape reservations_shape = SHAPE_OF(reservation_fields);
 
 static const struct field resource_fields[] = {
-    FIELD("limits", "What it may use at most.", .type = &kept_object, .shape = &limits_shape),
+    FIELD("limits", "What it may use at most.", .type = &kept_bound_object, .shape = &limits_shape),
     FIELD("reservations", "What is kept for it.", .type = &kept_object,
           .shape = &reservations_shape),
 };
@@ -94,10 +94,11 @@ static const struct field update_fields[] = {
 static const struct shape update_shape = SHAPE_OF(update_fields);
 
 static const struct field restart_fields[] = {
-    KEPT("condition", "When to start it again: none, on-failure or any.", .type = &kept_text,
-         .words = condition_words),
+    FIELD("condition", "When to start it again: none, on-failure or any.", .type = &kept_text,
+          .words = condition_words),
     KEPT("delay", "Time until it is started again.", .type = &kept_duration),
-    KEPT("max_attempts", "How often at most.", .type = &kept_int, .range = RANGE(0, INT64_MAX)),
+    FIELD("max_attempts", "How often at most, after failures.", .type = &kept_int,
+          .range = RANGE(0, INT64_MAX)),
     KEPT("window", "Time after which a start counts as good.", .type = &kept_duration),
 };
 static const struct shape restart_shape = SHAPE_OF(restart_fields);
@@ -132,14 +133,15 @@ static const struct field deploy_fields[] = {
               .shape = &update_shape),
     FIELD("resources", "Limits, and what is kept for it.", .type = &kept_object,
           .shape = &resources_shape),
-    FIELD("restart_policy", "What to do when it ends; stronger than restart.", .type = &kept_object,
-          .shape = &restart_shape),
+    FIELD("restart_policy", "What to do when it ends; stronger than restart.",
+          .type = &kept_bound_object, .shape = &restart_shape),
     ELSEWHERE("placement", "Which nodes of a swarm it may run on.", .type = &kept_object,
               .shape = &placement_shape),
     ELSEWHERE("endpoint_mode", "How a swarm's clients find its tasks.", .type = &kept_text),
 };
-const struct shape deploy_shape = SHAPE_OF(deploy_fields, .size = sizeof(struct draft),
-                                           .kept_offset = offsetof(struct draft, service.deploy));
+const struct shape deploy_shape =
+    SHAPE_OF(deploy_fields, .size = sizeof(struct draft),
+             .kept_offset = offsetof(struct draft, service.deploy.kept));
 
 /* ---- blkio_config -----------------------------------------------------------------------------
  */

@@ -98,8 +98,9 @@ extern const struct field_type kept_driver_option; /* a number or string; printe
 extern const struct field_type kept_log_option;    /* the same; null is "" */
 
 /* types_deploy.c */
-extern const struct field_type type_deploy; /* struct service's deploy */
-extern const struct field_type kept_gpus;   /* all, or a list */
+extern const struct field_type type_deploy;       /* struct service's deploy */
+extern const struct field_type kept_bound_object; /* as kept_object; type_deploy binds it, too */
+extern const struct field_type kept_gpus;         /* all, or a list */
 extern const struct field_type kept_device_count;
 extern const struct field_type kept_device_request; /* an object; without a count: all */
 extern const struct field_type kept_hook_command;   /* as kept_command, but not null */

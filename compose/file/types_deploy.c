@@ -7,14 +7,64 @@
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/cleanup.h"
+#include "engine/base/units.h"
 
 static const struct schema text_schema = {.forms = SCHEMA_TEXT};
 static const struct schema option_schema = {.forms = SCHEMA_SCALAR};
 
 /* ---- deploy -----------------------------------------------------------------------------------
  */
+
+static const struct {
+    const char *word;
+    enum service_restart restart;
+} conditions[] = {
+    {"none", SERVICE_RESTART_NO},
+    {"on-failure", SERVICE_RESTART_ON_FAILURE},
+    {"any", SERVICE_RESTART_ALWAYS},
+};
+
+/* How often is counted only after failures. */
+static void bind_restart(struct load *load, const struct node *policy,
+                         struct service_deploy *deploy)
+{
+    static const struct field refused = {.state = FIELD_KEPT};
+    const struct node *condition = node_get(policy, "condition");
+    const struct node_entry *attempts = node_find(policy, "max_attempts");
+
+    for (size_t i = 0; condition && i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+        if (strcmp(condition->text, conditions[i].word) == 0)
+            deploy->restart = conditions[i].restart;
+    }
+    if (!attempts)
+        return;
+    if (deploy->restart == SERVICE_RESTART_ON_FAILURE &&
+        parse_i64(str_from(attempts->value->text), 0, INT32_MAX, &deploy->restart_retries, NULL) ==
+            0)
+        return;
+    report_enter_key(&load->report, "restart_policy");
+    report_enter_key(&load->report, "max_attempts");
+    unhonoured_note(load, &refused, attempts, attempts->value);
+    report_leave(&load->report);
+    report_leave(&load->report);
+}
+
+static void bind_limits(const struct node *limits, struct service_deploy *deploy)
+{
+    const struct node *cpus = node_get(limits, "cpus");
+    const struct node *memory = node_get(limits, "memory");
+    const struct node *pids = node_get(limits, "pids");
+
+    if (cpus)
+        deploy->cpus = strtod(cpus->text, NULL);
+    if (memory)
+        (void)parse_i64(str_from(memory->text), 0, INT64_MAX, &deploy->mem_limit, NULL); /* kept */
+    if (pids)
+        (void)parse_i64(str_from(pids->text), -1, INT64_MAX, &deploy->pids_limit, NULL); /* kept */
+}
 
 static void deploy_decode(struct load *load, const struct field *field, const struct node *node,
                           void *object)
@@ -23,8 +73,11 @@ static void deploy_decode(struct load *load, const struct field *field, const st
 
     if (node_is_null(node) || !want_kind(load, node, WANT_MAP))
         return;
-    service->deploy = node_new(load->arena, NODE_MAP, node->span, 0); /* also when it is empty */
+    service->deploy.kept =
+        node_new(load->arena, NODE_MAP, node->span, 0); /* also when it is empty */
     shape_decode(load, field->shape, node, object);
+    bind_limits(node_get(node_get(service->deploy.kept, "resources"), "limits"), &service->deploy);
+    bind_restart(load, node_get(service->deploy.kept, "restart_policy"), &service->deploy);
 }
 
 /* Sections that Compose prints as JSON even when nothing is in them, and as YAML only if there is.
@@ -41,11 +94,11 @@ static const struct node *deploy_encode(const struct encoder *encoder, const str
     const struct shape *shape = field->shape;
     struct node *map;
 
-    if (!service->deploy)
+    if (!service->deploy.kept)
         return NULL;
-    map = encode_map(encoder, shape->n_fields + service->deploy->n);
+    map = encode_map(encoder, shape->n_fields + service->deploy.kept->n);
     for (size_t i = 0; i < shape->n_fields; i++) {
-        const struct node *value = node_get(service->deploy, shape->fields[i].name.data);
+        const struct node *value = node_get(service->deploy.kept, shape->fields[i].name.data);
 
         if (is_plain_section(&shape->fields[i]) && encoder->is_json && !value)
             value = encode_map(encoder, 0);
@@ -53,9 +106,10 @@ static const struct node *deploy_encode(const struct encoder *encoder, const str
             value = NULL;
         encode_put(map, shape->fields[i].name.data, value);
     }
-    for (size_t i = 0; i < service->deploy->n; i++) {
-        if (key_is_extension(service->deploy->entries[i].key))
-            encode_put(map, service->deploy->entries[i].key, service->deploy->entries[i].value);
+    for (size_t i = 0; i < service->deploy.kept->n; i++) {
+        if (key_is_extension(service->deploy.kept->entries[i].key))
+            encode_put(map, service->deploy.kept->entries[i].key,
+                       service->deploy.kept->entries[i].value);
     }
     return map;
 }
@@ -63,6 +117,16 @@ static const struct node *deploy_encode(const struct encoder *encoder, const str
 const struct field_type type_deploy = {.decode = deploy_decode,
                                        .encode = deploy_encode,
                                        .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
+
+/* limits and restart_policy: what of them is honoured was bound. */
+static const struct node *keep_bound(struct load *load, const struct field *field,
+                                     const struct node *node)
+{
+    return kept_object.keep(load, field, node);
+}
+
+const struct field_type kept_bound_object = {
+    .keep = keep_bound, .schema = {.forms = SCHEMA_MAP}, .judges = true};
 
 /* ---- requests for devices ---------------------------------------------------------------------
  */

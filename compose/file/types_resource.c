@@ -75,12 +75,17 @@ static const struct node *plain_encode(const struct encoder *encoder, const stru
 static void content_decode(struct load *load, const struct field *field, const struct node *node,
                            void *object)
 {
-    *SLOT(const char *, object, field) = want_text(load, node);
+    const char *text = want_text(load, node);
+
+    if (text && !*text) /* an empty file is one, too */
+        unhonoured_note_value(load, field, FIELD_KEPT, node);
+    *SLOT(const char *, object, field) = text;
 }
 
-/* An empty file is one, too. */
-const struct field_type type_content = {
-    .decode = content_decode, .encode = plain_encode, .schema = {.forms = SCHEMA_TEXT}};
+const struct field_type type_content = {.decode = content_decode,
+                                        .encode = plain_encode,
+                                        .schema = {.forms = SCHEMA_TEXT},
+                                        .judges = true};
 
 /* ---- options of drivers -----------------------------------------------------------------------
  */
