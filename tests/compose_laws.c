@@ -197,7 +197,7 @@ const struct node *trees_read(struct trees *trees, struct str text)
 
     if (yaml_parse(&load->report, source, &documents) == 0 && documents.n > 0 &&
         documents.items[0]->kind == NODE_MAP)
-        tree = load_document(load, documents.items[0]);
+        tree = load_document(load, documents.items[0], load->directory);
     vec_release(&documents);
     return load->report.n_errors > 0 ? NULL : tree;
 }

@@ -53,9 +53,9 @@ static void look_for_foreign(void *context, const struct expression *expression)
     foreign->is_used |= !text_equal(here, there);
 }
 
-static const struct node *fill_in_text(struct load *load, const struct node *text)
+static const struct node *fill_in_text(struct load *load, const struct node *text, bool all)
 {
-    struct foreign foreign = {.load = load};
+    struct foreign foreign = {.load = load, .is_used = all};
     const struct node *filled;
     struct node *copy;
     struct buf doubled = BUF_INIT;
@@ -77,15 +77,16 @@ static const struct node *fill_in_text(struct load *load, const struct node *tex
 }
 
 /* Included files have an environment of their own, which what is printed can't have: where it
- * matters for a value, its variables are filled in. */
-static const struct node *fill_in_foreign(struct load *load, const struct node *node)
+ * matters for a value, its variables are filled in. In files of another directory `all` are: there
+ * is no telling what is a path before, and what is printed has only one directory. */
+static const struct node *fill_in_foreign(struct load *load, const struct node *node, bool all)
 {
     struct node *copy = NULL;
 
     if (node->kind == NODE_SCALAR)
-        return node_is_template(node) ? fill_in_text(load, node) : node;
+        return node_is_template(node) ? fill_in_text(load, node, all) : node;
     for (size_t i = 0; i < node->n; i++) {
-        const struct node *value = fill_in_foreign(load, node->entries[i].value);
+        const struct node *value = fill_in_foreign(load, node->entries[i].value, all);
 
         if (value == node->entries[i].value)
             continue;
@@ -99,14 +100,16 @@ static const struct node *fill_in_foreign(struct load *load, const struct node *
     return copy ? copy : node;
 }
 
-const struct node *interpolate_references(struct load *load, const struct node *document)
+const struct node *interpolate_references(struct load *load, const struct node *document,
+                                          const char *directory)
 {
+    bool is_elsewhere = strcmp(directory, load->root_directory) != 0;
     const struct node_entry *services;
     struct node *followed;
     struct node *copy;
 
-    if (load->environment.items != load->root_environment.items)
-        document = fill_in_foreign(load, document);
+    if (is_elsewhere || load->environment.items != load->root_environment.items)
+        document = fill_in_foreign(load, document, is_elsewhere);
     document = interpolate_member(load, document, "include");
     services = node_find(document, "services");
     if (!services || services->value->kind != NODE_MAP)

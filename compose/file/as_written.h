@@ -10,8 +10,10 @@ struct node;
 struct shape;
 
 /* Without interpolation: the document with variables filled in only where it names other files and
- * services, because these are followed: include, and each service's extends. */
-const struct node *interpolate_references(struct load *load, const struct node *document);
+ * services, because these are followed: include, and each service's extends; and wherever what is
+ * printed could not mean the same: in files whose environment or `directory` is another one. */
+const struct node *interpolate_references(struct load *load, const struct node *document,
+                                          const char *directory);
 
 /* `encoded`, as shape_encode() made it, with what stands in `source` (may be NULL) instead where
  * the flags (enum project_flags) ask for it; in the order of the shape. */

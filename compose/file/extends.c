@@ -81,6 +81,7 @@ static const char *source_name(const struct load *load, uint32_t source)
 static const struct node *join_documents(struct load *load, const char *path, struct span at,
                                          const struct yaml_documents *documents)
 {
+    const char *directory = path_dir(load->arena, path);
     const struct node *joined = NULL;
 
     for (size_t i = 0; i < documents->n; i++) {
@@ -93,8 +94,7 @@ static const struct node *join_documents(struct load *load, const char *path, st
         }
         if (load_count_nodes(load, document->weight, at) < 0)
             return NULL;
-        document =
-            relative_resolve(load, load_document(load, document), path_dir(load->arena, path));
+        document = relative_resolve(load, load_document(load, document, directory), directory);
         joined = joined ? merge_below(load, &file_field, joined, document) : document;
     }
     return joined;

@@ -109,7 +109,8 @@ static struct node *canonical_children(struct load *load, const struct field *fi
 static bool keeps_short_form(const struct load *load, const struct field *field,
                              const struct node *node)
 {
-    if (!(load->options->flags & PROJECT_NO_INTERPOLATE) || !field->type->canonical)
+    if (!(load->options->flags & PROJECT_NO_INTERPOLATE) || !field->type->canonical ||
+        field->type->wraps_text)
         return false;
     if (node->kind == NODE_SCALAR)
         return node_is_template(node);

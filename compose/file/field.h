@@ -86,7 +86,8 @@ struct field_type {
     const struct node *(*keep)(struct load *load, const struct field *field,
                                const struct node *node);
     struct schema schema;
-    bool judges; /* notes itself which values are not honoured */
+    bool judges;     /* notes itself which values are not honoured */
+    bool wraps_text; /* the long form has a short text whole: its variables don't matter */
 };
 
 enum merge_rule {

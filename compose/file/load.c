@@ -85,10 +85,11 @@ static void warn_version(struct load *load, const struct node *document)
                        "to avoid potential confusion");
 }
 
-const struct node *load_document(struct load *load, const struct node *document)
+const struct node *load_document(struct load *load, const struct node *document,
+                                 const char *directory)
 {
     if (load->options->flags & PROJECT_NO_INTERPOLATE)
-        document = interpolate_references(load, document);
+        document = interpolate_references(load, document, directory);
     else
         document =
             interpolate_node(&load->report, document, &load->variables, &load->n_interpolated);
@@ -112,7 +113,7 @@ const struct node *load_documents(struct load *load, const struct yaml_documents
         link.source = document->span.file;
         load->link = &link;
         warn_version(load, document);
-        document = load_document(load, document);
+        document = load_document(load, document, load->directory);
         /* before anything is merged, so that one path has one spelling */
         if (outer || !(load->options->flags & PROJECT_NO_PATH_RESOLUTION))
             document = relative_resolve(load, document, load->directory);
@@ -254,6 +255,7 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
         discover_name(load, name, name_span, err) < 0)
         return -1;
     load->root_environment = load->environment;
+    load->root_directory = load->directory;
     root = load_documents(load, documents);
     if (!root)
         return -1;

@@ -70,6 +70,7 @@ struct load {
     struct variables variables;    /* over environment */
     struct pairs root_environment; /* without what an include adds for its own files */
     const char *directory;         /* absolute */
+    const char *root_directory;    /* the project's */
     const char *name;
     size_t n_ports;        /* ranges expanded, for the limit */
     size_t n_interpolated; /* bytes, for the limit */
@@ -153,8 +154,10 @@ int load_default_env_file(struct load *load, const char *directory);
  * reported. */
 int load_named_file(struct load *load, const char *path, struct span at,
                     struct yaml_documents *documents, uint32_t *ret_source);
-/* A document's variables expanded, then its long forms: what every other step starts from. */
-const struct node *load_document(struct load *load, const struct node *document);
+/* A document's variables expanded, then its long forms: what every other step starts from. Its
+ * paths start at `directory`. */
+const struct node *load_document(struct load *load, const struct node *document,
+                                 const char *directory);
 /* Every document interpolated, in long form, its include and extends followed, merged in order.
  * NULL: there was none. */
 const struct node *load_documents(struct load *load, const struct yaml_documents *documents);

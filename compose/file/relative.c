@@ -74,6 +74,10 @@ static const struct node *resolve_path(struct load *load, const struct node *out
 {
     struct node *resolved;
 
+    /* without interpolation only the project's own files have variables left: they mean its
+     * directory again when they are loaded */
+    if ((load->options->flags & PROJECT_NO_INTERPOLATE) && node_is_template(path))
+        return path;
     if (!node_is_text(path) || !path->text[0] || path->text[0] == '/' ||
         load_is_remote(path->text) || !applies(outer, parent, path->text))
         return path;

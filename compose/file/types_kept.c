@@ -407,6 +407,7 @@ const struct field_type kept_list = {.keep = keep_list,
                                      .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
 const struct field_type kept_text_or_list = {
     .canonical = listify,
+    .wraps_text = true,
     .keep = keep_text_or_list,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 

@@ -171,6 +171,7 @@ const char *unique_build_secret(struct arena *arena, const struct node *item)
 }
 
 const struct field_type kept_build_secret = {.canonical = secret_canonical,
+                                             .wraps_text = true,
                                              .keep = keep_secret,
                                              .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
 

@@ -134,6 +134,7 @@ static void text_or_list_decode(struct load *load, const struct field *field,
 
 const struct field_type type_text_or_list = {
     .canonical = listify,
+    .wraps_text = true,
     .decode = text_or_list_decode,
     .encode = texts_encode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
@@ -141,6 +142,7 @@ const struct field_type type_text_or_list = {
 /* Read into the labels; never printed. */
 const struct field_type type_label_file = {
     .canonical = listify,
+    .wraps_text = true,
     .decode = text_or_list_decode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 
@@ -186,6 +188,7 @@ static void dns_decode(struct load *load, const struct field *field, const struc
 
 const struct field_type type_dns = {
     .canonical = dns_canonical,
+    .wraps_text = true,
     .decode = dns_decode,
     .encode = texts_encode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
@@ -212,6 +215,7 @@ static void tmpfs_decode(struct load *load, const struct field *field, const str
 
 const struct field_type type_tmpfs = {
     .canonical = listify,
+    .wraps_text = true,
     .decode = tmpfs_decode,
     .encode = texts_encode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};

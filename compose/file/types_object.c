@@ -74,6 +74,7 @@ static const struct node *build_encode(const struct encoder *encoder, const stru
 }
 
 const struct field_type type_build = {.canonical = build_canonical,
+                                      .wraps_text = true,
                                       .decode = build_decode,
                                       .encode = build_encode,
                                       .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
@@ -485,6 +486,7 @@ static void env_file_decode(struct load *load, const struct field *field, const 
 
 const struct field_type type_env_file = {
     .canonical = env_file_canonical,
+    .wraps_text = true,
     .decode = env_file_decode,
     .schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST, .items = &text_schema}};
 

@@ -33,6 +33,7 @@ static void file_decode(struct load *load, const struct field *field, const stru
 }
 
 const struct field_type type_service_file = {.canonical = file_canonical,
+                                             .wraps_text = true,
                                              .decode = file_decode,
                                              .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
 
