@@ -4,7 +4,6 @@
 
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
-#include "engine/base/path.h"
 #include "engine/base/str.h"
 #include "reconcile/desired.h"
 
@@ -44,40 +43,29 @@ static struct mount_spec lower_mount(const struct project *project,
     return spec;
 }
 
-/* Where the file of a secret or config appears: a relative target is below `directory`. */
-static struct mount_spec lower_file(struct arena *arena, const struct service_file *file,
-                                    const struct file_object *object, const char *directory)
+static void add_file(struct container_spec *spec, const struct file_object *object,
+                     const char *target)
 {
-    const char *name = file->target ? file->target : file->source;
-    const char *target = name[0] == '/' ? name : arena_printf(arena, "%s%s", directory, name);
-
-    return (struct mount_spec){
-        .kind = MOUNT_BIND,
-        .source = object->file,
-        .target = path_clean(arena, target),
-        .read_only = true,
-        .mode = -1,
-    };
+    /* those of elsewhere are refused before anything is made */
+    if (object && object->file)
+        spec->mounts[spec->n_mounts++] = (struct mount_spec){
+            .kind = MOUNT_BIND,
+            .source = object->file,
+            .target = target,
+            .read_only = true,
+            .mode = -1,
+        };
 }
 
 static void lower_files(struct arena *arena, const struct project *project,
                         const struct service *service, struct container_spec *spec)
 {
-    for (size_t i = 0; i < service->n_secrets; i++) {
-        const struct service_file *file = &service->secrets[i];
-        const struct file_object *secret = project_find_secret(project, file->source);
-
-        /* those of elsewhere are refused before anything is made */
-        if (secret && secret->file)
-            spec->mounts[spec->n_mounts++] = lower_file(arena, file, secret, "/run/secrets/");
-    }
-    for (size_t i = 0; i < service->n_configs; i++) {
-        const struct service_file *file = &service->configs[i];
-        const struct file_object *config = project_find_config(project, file->source);
-
-        if (config && config->file)
-            spec->mounts[spec->n_mounts++] = lower_file(arena, file, config, "/");
-    }
+    for (size_t i = 0; i < service->n_secrets; i++)
+        add_file(spec, project_find_secret(project, service->secrets[i].source),
+                 service_secret_path(arena, &service->secrets[i]));
+    for (size_t i = 0; i < service->n_configs; i++)
+        add_file(spec, project_find_config(project, service->configs[i].source),
+                 service_config_path(arena, &service->configs[i]));
 }
 
 void lower_mounts(struct arena *arena, const struct project *project, const struct service *service,

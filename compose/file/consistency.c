@@ -100,8 +100,15 @@ static void check_secrets(struct load *load, const struct project *project)
 
 struct target {
     const char *path;
-    const char *what; /* "volumes[1]" */
+    const char *list; /* "volumes" */
+    size_t index;     /* in it */
+    size_t order;     /* among all */
     struct span span;
+};
+
+struct targets {
+    struct target *items;
+    size_t n;
 };
 
 static int compare_targets(const void *a, const void *b)
@@ -110,43 +117,57 @@ static int compare_targets(const void *a, const void *b)
     const struct target *right = b;
     int order = strcmp(left->path, right->path);
 
-    return order != 0 ? order : (left > right) - (left < right);
+    return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
 }
 
-/* volumes and tmpfs of one service must not share a target. */
+static void add_target(struct targets *targets, const char *list, size_t index, const char *path,
+                       struct span span)
+{
+    if (path && *path)
+        targets->items[targets->n] = (struct target){path, list, index, targets->n, span};
+    targets->n += path && *path;
+}
+
+static void collect_targets(struct load *load, const struct service *service,
+                            struct targets *targets)
+{
+    for (size_t i = 0; i < service->tmpfs.n; i++) {
+        const char *text = service->tmpfs.items[i];
+
+        text = arena_strndup(load->arena, text, strcspn(text, ":"));
+        add_target(targets, "tmpfs", i, path_clean(load->arena, text), service->span);
+    }
+    for (size_t i = 0; i < service->n_volumes; i++)
+        add_target(targets, "volumes", i, service->volumes[i].target, service->volumes[i].span);
+    for (size_t i = 0; i < service->n_secrets; i++)
+        add_target(targets, "secrets", i, service_secret_path(load->arena, &service->secrets[i]),
+                   service->secrets[i].span);
+    for (size_t i = 0; i < service->n_configs; i++)
+        add_target(targets, "configs", i, service_config_path(load->arena, &service->configs[i]),
+                   service->configs[i].span);
+}
+
+/* What one service mounts must not share a target. */
 static void check_targets(struct load *load, const struct service *service)
 {
-    size_t n = service->n_volumes + service->tmpfs.n;
-    struct target *targets;
+    size_t n = service->tmpfs.n + service->n_volumes + service->n_secrets + service->n_configs;
+    struct targets targets = {.n = 0};
 
     if (n < 2)
         return;
-    targets = arena_new_array(load->arena, struct target, n);
-    for (size_t i = 0; i < n; i++) {
-        bool is_tmpfs = i < service->tmpfs.n;
-        size_t k = is_tmpfs ? i : i - service->tmpfs.n;
+    targets.items = arena_new_array(load->arena, struct target, n);
+    collect_targets(load, service, &targets);
+    if (targets.n > 1)
+        qsort(targets.items, targets.n, sizeof(targets.items[0]), compare_targets);
+    for (size_t i = 1; i < targets.n; i++) {
+        const struct target *earlier = &targets.items[i - 1];
+        const struct target *target = &targets.items[i];
 
-        if (is_tmpfs)
-            targets[i] = (struct target){
-                .path =
-                    path_clean(load->arena, arena_strndup(load->arena, service->tmpfs.items[k],
-                                                          strcspn(service->tmpfs.items[k], ":"))),
-                .span = service->span,
-            };
-        else
-            targets[i] = (struct target){
-                .path = service->volumes[k].target ? service->volumes[k].target : "",
-                .span = service->volumes[k].span,
-            };
-        targets[i].what = arena_printf(load->arena, "%s[%zu]", is_tmpfs ? "tmpfs" : "volumes", k);
-    }
-    qsort(targets, n, sizeof(targets[0]), compare_targets);
-    for (size_t i = 1; i < n; i++) {
-        if (*targets[i].path && strcmp(targets[i - 1].path, targets[i].path) == 0)
-            report_error(&load->report, targets[i].span, NULL,
-                         "services.%s.%s: target %s already mounted as services.%s.%s",
-                         service->name, targets[i].what, targets[i].path, service->name,
-                         targets[i - 1].what);
+        if (strcmp(earlier->path, target->path) == 0)
+            report_error(&load->report, target->span, NULL,
+                         "services.%s.%s[%zu]: target %s already mounted as services.%s.%s[%zu]",
+                         service->name, target->list, target->index, target->path, service->name,
+                         earlier->list, earlier->index);
     }
 }
 

@@ -85,11 +85,14 @@ struct service_mount {
 /* A config or secret that appears as a file in the container. */
 struct service_file {
     const char *source; /* KEY of project->configs or ->secrets */
-    const char *target; /* as written; configs: NULL = "/SOURCE"; relative: below / of a config,
-                         * below /run/secrets of a secret */
+    const char *target; /* as written, NULL: the source's name; see service_secret_path */
     const struct node *kept;
     struct span span;
 };
+
+/* Where it appears in the container: what is relative is below /run/secrets, or below /. */
+const char *service_secret_path(struct arena *arena, const struct service_file *file);
+const char *service_config_path(struct arena *arena, const struct service_file *file);
 
 struct service_network {
     const char *key;          /* of project->networks */

@@ -6,6 +6,7 @@
 #include "compose/file/node.h"
 #include "compose/file/types.h"
 #include "engine/base/arena.h"
+#include "engine/base/path.h"
 
 static const char secrets_directory[] = "/run/secrets/";
 static const char configs_directory[] = "/";
@@ -123,20 +124,34 @@ const struct field_type type_secrets = {
 const struct field_type type_configs = {
     .decode = configs_decode, .encode = configs_encode, .schema = {.forms = SCHEMA_LIST}};
 
-/* ---- unique targets ---------------------------------------------------------------------------
+/* ---- targets ----------------------------------------------------------------------------------
  */
 
-/* Where it appears: a relative target, or none, is below the directory. */
+static const char *path_of(struct arena *arena, const char *target, const char *directory)
+{
+    if (target[0] != '/')
+        target = arena_printf(arena, "%s%s", directory, target);
+    return path_clean(arena, target);
+}
+
+const char *service_secret_path(struct arena *arena, const struct service_file *file)
+{
+    return path_of(arena, file->target ? file->target : file->source, secrets_directory);
+}
+
+const char *service_config_path(struct arena *arena, const struct service_file *file)
+{
+    return path_of(arena, file->target ? file->target : file->source, configs_directory);
+}
+
+/* The same of what is not bound yet; NULL when it says nothing that could be. */
 static const char *target_of(struct arena *arena, const struct node *item, const char *directory)
 {
     const struct node *target = node_get(item, "target");
 
     if (!target || node_is_null(target) || (node_is_text(target) && !*target->text))
         target = node_get(item, "source");
-    if (!target || !node_is_text(target))
-        return NULL;
-    return target->text[0] == '/' ? target->text
-                                  : arena_printf(arena, "%s%s", directory, target->text);
+    return target && node_is_text(target) ? path_of(arena, target->text, directory) : NULL;
 }
 
 const char *unique_secret(struct arena *arena, const struct node *item)
