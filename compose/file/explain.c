@@ -508,8 +508,8 @@ static int find_value(struct explainer *explainer, const char *path, const struc
     if (follow_path(explainer, printed, path, ret, &rest) == 0)
         return 0;
     if (follow_path(explainer, explainer->project->root, path, &node, &rest) == 0 &&
-        strcmp(explainer->steps[0].key, "services") == 0 && explainer->n > 2 &&
-        project_find_service(explainer->project, explainer->steps[1].key)) {
+        (explainer->n < 2 || strcmp(explainer->steps[0].key, "services") != 0 ||
+         project_find_service(explainer->project, explainer->steps[1].key))) {
         *ret = node;
         return 0;
     }

@@ -6,6 +6,7 @@
 #include "compose/file/excerpt.h"
 #include "compose/file/explain.h"
 #include "compose/file/node.h"
+#include "compose/file/report.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/json.h"
@@ -56,6 +57,16 @@ static const struct source *source_of(const struct project *project, struct span
     return span.line > 0 && span.file < project->n_sources ? &project->sources[span.file] : NULL;
 }
 
+/* What files, variables and directories are called, without what a terminal would act on. */
+static void add_printable(struct buf *out, const char *text)
+{
+    size_t start = out->len;
+
+    buf_add_text(out, text);
+    if (out->len > start)
+        report_make_printable(out->data + start);
+}
+
 /* "compose.yaml:3:5"; of env files, whose lines have no columns, without one. */
 static void print_place(struct buf *out, const struct project *project, struct span span,
                         bool has_column)
@@ -64,7 +75,8 @@ static void print_place(struct buf *out, const struct project *project, struct s
 
     if (!source)
         return;
-    buf_printf(out, "%s:%u", source->name, span.line);
+    add_printable(out, source->name);
+    buf_printf(out, ":%u", span.line);
     if (has_column)
         buf_printf(out, ":%u", span.column);
 }
@@ -111,7 +123,7 @@ static void print_what(struct buf *out, const struct project *project,
                        const struct explain_step *step)
 {
     if (step->text && step->source == EXPLAIN_DEFAULT) {
-        buf_add_text(out, step->text);
+        add_printable(out, step->text);
         return;
     }
     if (step->text)
@@ -152,8 +164,11 @@ static void print_origin(struct buf *out, const struct project *project,
         buf_add_text(out, "set by berth");
         break;
     }
-    if (variable->default_)
-        buf_printf(out, ": the default holds, \"%s\"", variable->default_);
+    if (!variable->default_)
+        return;
+    buf_add_text(out, ": the default holds, \"");
+    add_printable(out, variable->default_);
+    buf_add_char(out, '"');
 }
 
 /* "X=value   from .env:3", the origins in one column. */
@@ -176,8 +191,7 @@ static void print_variables(struct buf *out, const struct project *project,
         buf_add_text(&text, variable->name);
         if (variable->value)
             buf_add_char(&text, '=');
-        for (const char *c = variable->value; c && *c; c++)
-            buf_add_char(&text, (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c);
+        add_printable(&text, variable->value ? variable->value : "");
         buf_printf(out, "%*s%-*s  ", EXCERPT_INDENT + 2, "", (int)width, buf_text(&text));
         print_origin(out, project, variable);
         buf_add_char(out, '\n');

@@ -9,6 +9,18 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 
+void report_make_printable(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0; /* U+0080 to U+009F */
+
+        if (is_c1)
+            c[1] = '?';
+        if (*c < ' ' || *c == 0x7f || is_c1)
+            *c = '?';
+    }
+}
+
 void report_init(struct report *report, struct arena *arena)
 {
     memset(report, 0, sizeof(*report));
@@ -40,27 +52,13 @@ static bool is_silenced(const struct report *report, struct span span)
     return false;
 }
 
-/* In place: what a terminal would act on becomes '?', and a message is one line. Files say such
- * things in escapes ("\e]0;…"), so the reader's check of their bytes is not enough. */
-static void make_printable(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c; c++) {
-        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0; /* U+0080 to U+009F */
-
-        if (is_c1)
-            c[1] = '?';
-        if (*c < ' ' || *c == 0x7f || is_c1)
-            *c = '?';
-    }
-}
-
 static const char *printable_hint(struct report *report, const char *hint)
 {
     char *copy = arena_strdup(report->arena, hint);
 
     if (!copy)
         return NULL;
-    make_printable(copy);
+    report_make_printable(copy);
     return copy;
 }
 
@@ -75,7 +73,7 @@ static void add(struct report *report, enum severity severity, struct span span,
     buf_init(&message, ERROR_TEXT_MAX);
     buf_vprintf(&message, fmt, args);
     if (message.data)
-        make_printable(message.data);
+        report_make_printable(message.data);
     for (size_t i = 0; i < report->items.n && severity == SEVERITY_WARNING; i++) {
         const struct diagnostic *old = &report->items.items[i];
 

@@ -50,6 +50,10 @@ void report_silence(struct report *report, struct span span);
 /* More errors are only counted: what costs time to find out is no longer worth it. */
 bool report_is_full(const struct report *report);
 
+/* In place: what a terminal would act on becomes '?', and a message is one line. Files say such
+ * things in escapes ("\e]0;…"), so the reader's check of their bytes is not enough. */
+void report_make_printable(char *text);
+
 /* The walk's position. */
 void report_enter_key(struct report *report, const char *key);
 void report_enter_index(struct report *report, size_t index);
