@@ -88,14 +88,17 @@ int sweep_main(int argc, char **argv, const char *state_root)
 {
     cleanup_fd int state_fd = open(state_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct error err = ERROR_INIT;
+    int result;
 
     sys_set_process_title(argc, argv, "berth sweep");
     if (state_fd < 0)
         return 1;
-    if (container_records_collect(state_fd, &err) < 0 ||
-        container_records_sweep(state_fd, &err) < 0) {
+    result = container_records_collect(state_fd, &err);
+    if (result < 0)
+        keeper_log("delete half-made containers: %s", err.text);
+    if (container_records_sweep(state_fd, &err) < 0) {
         keeper_log("delete removed containers: %s", err.text);
-        return 1;
+        result = -1;
     }
-    return 0;
+    return result < 0 ? 1 : 0;
 }

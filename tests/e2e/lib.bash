@@ -336,7 +336,8 @@ leftovers_of()
 # What takes the kernel or the disk long goes behind the back of `down`.
 assert_host_is_clean()
 {
-    PATIENCE=5 wait_until host_is_clean >/dev/null || fail "left on the host: $(left_on_host)"
+    PATIENCE=5 wait_until host_is_clean >/dev/null || fail "left on the host: $(left_on_host)
+$(pgrep -af 'berth sweep'; find "$BERTH_ROOT"/containers/.removed-* 2>&1 | head -20)"
 }
 
 host_is_clean() { [ -z "$(left_on_host)" ]; }
