@@ -501,7 +501,7 @@ static int compare_volumes(const void *a, const void *b)
     return strcmp(x->spec.name, y->spec.name);
 }
 
-static int lower_network_list(struct lowering *lowering, struct desired *desired, struct error *err)
+static void lower_network_list(struct lowering *lowering, struct desired *desired)
 {
     const struct project *project = lowering->project;
     struct desired_network *list =
@@ -511,14 +511,6 @@ static int lower_network_list(struct lowering *lowering, struct desired *desired
         const struct network *network = &project->networks[i];
         const struct network_pool *pool = network->n_pools > 0 ? &network->pools[0] : NULL;
 
-        if (network->n_pools > 1) {
-            cleanup_buf struct buf where = BUF_INIT;
-
-            project_print_span(&where, project, network->span);
-            return error_set(err, ERROR_UNSUPPORTED,
-                             "%s: network \"%s\" has %zu address pools; berth gives a network one",
-                             buf_text(&where), network->key, network->n_pools);
-        }
         list[i] = (struct desired_network){
             .spec = {.name = network->name,
                      .project = project->name,
@@ -535,7 +527,6 @@ static int lower_network_list(struct lowering *lowering, struct desired *desired
         qsort(list, project->n_networks, sizeof(*list), compare_networks);
     desired->networks = list;
     desired->n_networks = project->n_networks;
-    return 0;
 }
 
 static void lower_volume_list(struct lowering *lowering, struct desired *desired)
@@ -576,36 +567,6 @@ static struct strings all_services(struct lowering *lowering)
     return names;
 }
 
-/* What the file format allows and the engine doesn't do. */
-static int check_supported(const struct project *project, const struct service *service,
-                           struct error *err)
-{
-    for (size_t i = 0; i < service->n_ports; i++) {
-        const struct service_port *port = &service->ports[i];
-        cleanup_buf struct buf where = BUF_INIT;
-
-        if (text_equal(port->protocol, "tcp") || text_equal(port->protocol, "udp"))
-            continue;
-        project_print_span(&where, project, port->span);
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: service \"%s\" publishes port %u/%s; berth publishes tcp and udp",
-                         buf_text(&where), service->name, port->target, port->protocol);
-    }
-    for (size_t i = 0; i < service->n_volumes; i++) {
-        const struct service_mount *mount = &service->volumes[i];
-        cleanup_buf struct buf where = BUF_INIT;
-
-        if (!mount->selinux)
-            continue;
-        project_print_span(&where, project, mount->span);
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "%s: service \"%s\" asks for an SELinux label (\"%s\") on a volume; berth "
-                         "does not relabel files; remove it",
-                         buf_text(&where), service->name, mount->selinux);
-    }
-    return 0;
-}
-
 int lower_project(struct arena *arena, const struct project *project, const struct desired **ret,
                   struct error *err)
 {
@@ -620,8 +581,6 @@ int lower_project(struct arena *arena, const struct project *project, const stru
     for (size_t i = 0; i < project->n_services; i++) {
         const struct service *service = &project->services[i];
 
-        if (check_supported(project, service, err) < 0)
-            return -1;
         containers[i] = (struct desired_container){
             .spec = lower_spec(&lowering, service, 1),
             .service = service->name,
@@ -640,8 +599,8 @@ int lower_project(struct arena *arena, const struct project *project, const stru
         .n_containers = project->n_services,
     };
     lower_volume_list(&lowering, desired);
-    if (lower_images(&lowering, desired, err) < 0 ||
-        lower_network_list(&lowering, desired, err) < 0)
+    lower_network_list(&lowering, desired);
+    if (lower_images(&lowering, desired, err) < 0)
         return -1;
     *ret = desired;
     return 0;

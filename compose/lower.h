@@ -8,7 +8,8 @@ struct error;
 struct project;
 
 /* Everything lives in the arena; strings may be borrowed from the project, which must live as long.
- * Fails with ERROR_UNSUPPORTED naming file and line for what the engine can't honour. */
+ * What the engine can't honour is refused before (project_refuse_unhonoured). Fails with
+ * ERROR_INVALID, naming file and line, where two services build one image in different ways. */
 int lower_project(struct arena *arena, const struct project *project, const struct desired **ret,
                   struct error *err);
 

@@ -123,7 +123,11 @@ int command_refuse_unhonoured(struct cli_context *context, const struct project 
                               enum project_use use, struct error *err)
 {
     struct diagnostics diagnostics = {0};
-    int result =
+    int result;
+
+    if (use == PROJECT_USE_UP && access("/sys/fs/selinux/enforce", F_OK) == 0)
+        use = PROJECT_USE_UP_SELINUX;
+    result =
         project_refuse_unhonoured(&command_app(context)->arena, project, use, &diagnostics, err);
 
     print_diagnostics(context, &diagnostics);

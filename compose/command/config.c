@@ -145,29 +145,23 @@ static int print_explanation(struct cli_context *context, const struct config_op
     return 0;
 }
 
-/* As a whole: everything a plan would need is checked, unless a flag leaves something open. */
 static int print_project(struct cli_context *context, const struct config_options *options,
                          const struct strings *args, struct buf *out, struct error *err)
 {
-    unsigned flags = load_flags(options);
-    struct loaded loaded;
+    const struct project *project;
 
-    if (flags == PROJECT_WITH_DEPENDENCIES) {
-        if (command_load(context, args, flags, &loaded, err) < 0)
-            return -1;
-    } else if (command_load_project(context, args, flags, &loaded.project, err) < 0) {
+    if (command_load_project(context, args, load_flags(options), &project, err) < 0)
         return -1;
-    }
     if ((options->resolve_image_digests || options->lock_image_digests) &&
-        config_pin_images(context, loaded.project, &loaded.project, err) < 0)
+        config_pin_images(context, project, &project, err) < 0)
         return -1;
     if (options->lock_image_digests)
-        project_print_images(out, loaded.project,
+        project_print_images(out, project,
                              options->format == CONFIG_JSON ? PROJECT_JSON : PROJECT_YAML);
     else if (options->format == CONFIG_JSON)
-        project_print_json(out, loaded.project);
+        project_print_json(out, project);
     else
-        project_print_yaml(out, loaded.project);
+        project_print_yaml(out, project);
     return 0;
 }
 

@@ -63,6 +63,50 @@ static void check_depends_on(struct load *load, const struct project *project,
     }
 }
 
+static const struct service_dependency *find_dependency(const struct service *service,
+                                                        struct str name)
+{
+    for (size_t i = 0; i < service->n_depends_on; i++) {
+        if (str_is(name, service->depends_on[i].service))
+            return &service->depends_on[i];
+    }
+    return NULL;
+}
+
+/* What is shared with a service can't do without it, even where the dependency could. */
+static void check_shared(struct load *load, const struct project *project,
+                         const struct service *service, const char *key,
+                         const struct node_entry *entry, struct str name)
+{
+    const struct service_dependency *dependency = find_dependency(service, name);
+
+    if (!dependency || dependency->required || project_find_service(project, dependency->service))
+        return; /* there, or reported */
+    report_error(&load->report, entry->span, "with `required: false` it may be missing",
+                 "service \"%s\" not found for %s '%s'", dependency->service, key,
+                 entry->value->text);
+}
+
+static void check_sharing(struct load *load, const struct project *project,
+                          const struct service *service)
+{
+    static const char *const keys[] = {"network_mode", "ipc", "pid"};
+    const struct node *volumes = node_get(service->kept, "volumes_from");
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const struct node_entry *entry = node_find(service->kept, keys[i]);
+
+        if (entry && strncmp(entry->value->text, "service:", 8) == 0)
+            check_shared(load, project, service, keys[i], entry, str_from(entry->value->text + 8));
+    }
+    for (size_t i = 0; volumes && i < volumes->n; i++) {
+        const char *text = volumes->entries[i].value->text;
+
+        check_shared(load, project, service, "volumes_from", &volumes->entries[i],
+                     (struct str){text, strcspn(text, ":")});
+    }
+}
+
 struct referring {
     struct load *load;
     const struct project *project;
@@ -440,6 +484,7 @@ void consistency_check(struct load *load, const struct project *project)
                          "service \"%s\" has neither an image nor a build context specified",
                          service->name);
         check_depends_on(load, project, service);
+        check_sharing(load, project, service);
         referring.service = service;
         resource_references(service, check_reference, &referring);
         check_targets(load, service);

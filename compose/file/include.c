@@ -187,19 +187,20 @@ static const char *printed_text(struct load *load, const char *value)
     return doubled;
 }
 
-/* Variables without a value get the one of load->environment, where the project's own has another:
- * those that are the same are resolved with all others'. */
-static const struct node *resolve_environment(struct load *load, const struct node *service)
+/* The object's variables below `key` without a value get the one of load->environment, where the
+ * project's own has another: those that are the same are resolved with all others'. */
+static const struct node *resolve_variables(struct load *load, const struct node *object,
+                                            const char *key)
 {
-    const struct node_entry *entry = node_find(service, "environment");
-    struct node *environment;
+    const struct node_entry *entry = node_find(object, key);
+    struct node *variables;
     struct node *copy;
 
     if (!entry || entry->value->kind != NODE_MAP)
-        return service;
-    environment = copy_map(load, entry->value);
-    for (size_t i = 0; i < environment->n; i++) {
-        struct node_entry *variable = &environment->entries[i];
+        return object;
+    variables = copy_map(load, entry->value);
+    for (size_t i = 0; i < variables->n; i++) {
+        struct node_entry *variable = &variables->entries[i];
         struct str name = str_from(variable->key);
         const char *value = variables_find_sorted(&load->environment, name);
 
@@ -209,28 +210,48 @@ static const struct node *resolve_environment(struct load *load, const struct no
         variable->value =
             node_new_text(load->arena, printed_text(load, value), variable->value->span);
     }
-    copy = copy_map(load, service);
-    copy->entries[entry - service->entries].value = environment;
+    copy = copy_map(load, object);
+    copy->entries[entry - object->entries].value = variables;
     return copy;
 }
 
-/* A build without a context has that of its own directory. */
+/* A build without a context has that of its own directory; its arguments see what it sees. */
 static const struct node *resolve_build(struct load *load, const struct node *service)
 {
     const struct node_entry *entry = node_find(service, "build");
-    struct node *build;
+    const struct node *build;
     struct node *copy;
 
-    if (!entry || entry->value->kind != NODE_MAP || node_get(entry->value, "context"))
+    if (!entry || entry->value->kind != NODE_MAP)
         return service;
-    build = node_copy(load->arena, entry->value, 1);
-    build->tag = entry->value->tag;
-    build->has_tags = entry->value->has_tags;
-    node_add(build, "context", entry->span,
-             node_new_text(load->arena, load->directory, entry->span));
+    build = resolve_variables(load, entry->value, "args");
+    if (!node_get(build, "context")) {
+        struct node *whole = node_copy(load->arena, build, 1);
+
+        whole->tag = build->tag;
+        whole->has_tags = build->has_tags;
+        node_add(whole, "context", entry->span,
+                 node_new_text(load->arena, load->directory, entry->span));
+        build = whole;
+    }
     copy = copy_map(load, service);
     copy->entries[entry - service->entries].value = build;
     return copy;
+}
+
+/* Secrets and configs that come from a variable keep its value. */
+static void note_values(struct load *load, const struct node *section)
+{
+    for (size_t i = 0; section && section->kind == NODE_MAP && i < section->n; i++) {
+        const struct node *origin = node_get(section->entries[i].value, "environment");
+        const char *value = origin && node_is_text(origin)
+                                ? variables_find_sorted(&load->environment, str_from(origin->text))
+                                : NULL;
+
+        if (value)
+            vec_push(&load->included_values,
+                     (struct included_value){.span = origin->span, .value = value});
+    }
 }
 
 /* The root's sections alone; other keys are checked, and stay behind. */
@@ -256,13 +277,15 @@ static const struct node *resolve_tree(struct load *load, const struct node *roo
     struct node *section;
 
     root = take_sections(load, root);
+    note_values(load, node_get(root, "secrets"));
+    note_values(load, node_get(root, "configs"));
     services = node_find(root, "services");
     if (!services || services->value->kind != NODE_MAP)
         return root;
     section = copy_map(load, services->value);
     for (size_t i = 0; i < section->n; i++)
         section->entries[i].value =
-            resolve_build(load, resolve_environment(load, section->entries[i].value));
+            resolve_build(load, resolve_variables(load, section->entries[i].value, "environment"));
     copy = copy_map(load, root);
     copy->entries[services - root->entries].value = section;
     return copy;

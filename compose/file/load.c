@@ -303,6 +303,7 @@ int project_load(struct arena *arena, const struct project_options *options,
     vec_release(&load.parsed_files);
     vec_release(&load.unhonoured);
     vec_release(&load.warned);
+    vec_release(&load.included_values);
     patterns_release(&load.patterns);
     report_release(&load.report);
     return result;

@@ -31,6 +31,13 @@ enum {
     LOAD_ENV_MAX = 64 << 20,   /* what is parsed of env files, each time */
 };
 
+/* What a secret's or config's `environment:` means in an included file that has variables of its
+ * own; the place tells which one it is, through all merges. */
+struct included_value {
+    struct span span;
+    const char *value;
+};
+
 /* What a directory's .env made of an environment: the next file of the same directory that is
  * included sees the same. */
 struct env_memo {
@@ -69,8 +76,9 @@ struct load {
     struct pairs environment;      /* sorted; with COMPOSE_PROJECT_NAME once the name is known */
     struct variables variables;    /* over environment */
     struct pairs root_environment; /* without what an include adds for its own files */
-    const char *directory;         /* absolute */
-    const char *root_directory;    /* the project's */
+    VEC(struct included_value) included_values;
+    const char *directory;      /* absolute */
+    const char *root_directory; /* the project's */
     const char *name;
     size_t n_ports;        /* ranges expanded, for the limit */
     size_t n_interpolated; /* bytes, for the limit */

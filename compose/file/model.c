@@ -123,6 +123,23 @@ static void check_origins(struct load *load, const char *const *origins,
                      report_path(&load->report), join_words(load, origins));
 }
 
+/* The variable that a secret or config comes from has the value that it has where it is named. */
+static void bind_value(struct load *load, struct file_object *object)
+{
+    const struct node *origin = node_get(object->kept, "environment");
+
+    if (!origin)
+        return;
+    object->value = variables_find_sorted(&load->environment, str_from(origin->text));
+    for (size_t i = 0; i < load->included_values.n; i++) {
+        const struct included_value *included = &load->included_values.items[i];
+
+        if (included->span.file == origin->span.file && included->span.line == origin->span.line &&
+            included->span.column == origin->span.column)
+            object->value = included->value;
+    }
+}
+
 static void decode_resource(struct load *load, const struct field *each,
                             const struct resource_section *section, const struct node_entry *entry,
                             struct resource *resource)
@@ -142,6 +159,8 @@ static void decode_resource(struct load *load, const struct field *each,
         check_external(load, node);
     else if (section->origins)
         check_origins(load, section->origins, resource);
+    if (section->origins)
+        bind_value(load, (struct file_object *)resource);
 }
 
 static void resources_decode(struct load *load, const struct field *field, const struct node *node,

@@ -280,6 +280,7 @@ struct file_object {
     RESOURCE_HEAD;
     const char *file;    /* absolute; NULL: from elsewhere */
     const char *content; /* of a config; NULL */
+    const char *value;   /* of the variable it comes from, as its own file sees it; or NULL */
     const struct node *kept;
 };
 
@@ -337,6 +338,7 @@ struct unhonoured {
     const char *subject; /* "service \"web\"" */
     const char *path;    /* below the owner: "cpuset", "build.labels" */
     struct span span;    /* of the key */
+    bool is_selinux;     /* has no effect, and is fine, where the kernel has no SELinux */
 };
 
 struct project {
@@ -413,7 +415,11 @@ int project_load(struct arena *arena, const struct project_options *options,
                  const struct project **ret, struct diagnostics *ret_diagnostics,
                  struct error *err);
 
-enum project_use { PROJECT_USE_UP, PROJECT_USE_BUILD };
+enum project_use {
+    PROJECT_USE_UP,
+    PROJECT_USE_UP_SELINUX, /* on a kernel where files have SELinux labels */
+    PROJECT_USE_BUILD,
+};
 
 /* An error for each key that making containers, or building images, would have to ignore; only of
  * the enabled services and what they use. 0 when there is none. Call before anything is made. */

@@ -6,6 +6,7 @@
 
 #include "compose/file/field.h"
 #include "compose/file/load.h"
+#include "compose/file/node.h"
 #include "compose/file/resource.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
@@ -119,6 +120,35 @@ static void mark_used(void *context, const struct resource_reference *reference)
         use->used[kind][resource_index(list, kind, found)] = true;
 }
 
+/* A link is gone with the dependency that allowed its service to be missing. */
+static void drop_links(struct arena *arena, struct service *service, const char *name)
+{
+    const struct node_entry *links = node_find(service->kept, "links");
+    struct node *left;
+    struct node *kept;
+
+    if (!links)
+        return;
+    left = node_new(arena, NODE_LIST, links->value->span, links->value->n);
+    for (size_t i = 0; i < links->value->n; i++) {
+        const struct node_entry *link = &links->value->entries[i];
+        size_t len = strcspn(link->value->text, ":");
+
+        if (strlen(name) != len || strncmp(link->value->text, name, len) != 0)
+            node_add(left, NULL, link->span, link->value);
+    }
+    kept = node_new(arena, NODE_MAP, service->kept->span, service->kept->n);
+    for (size_t i = 0; i < service->kept->n; i++) {
+        const struct node_entry *entry = &service->kept->entries[i];
+
+        if (entry != links)
+            node_add(kept, entry->key, entry->span, entry->value);
+        else if (left->n > 0)
+            node_add(kept, entry->key, entry->span, left);
+    }
+    service->kept = kept;
+}
+
 /* Edges to services that are not here are gone. */
 static void drop_edges(struct arena *arena, struct project *project)
 {
@@ -132,10 +162,14 @@ static void drop_edges(struct arena *arena, struct project *project)
         size_t n = 0;
 
         for (size_t k = 0; k < service->n_depends_on; k++) {
+            const struct service_dependency *edge = &service->depends_on[k];
+
             /* with an edge to nowhere, only printing goes on */
             if ((project->flags & PROJECT_NO_CONSISTENCY) ||
-                project_find_service(project, service->depends_on[k].service))
-                kept[n++] = service->depends_on[k];
+                project_find_service(project, edge->service))
+                kept[n++] = *edge;
+            else if (!edge->required)
+                drop_links(arena, service, edge->service);
         }
         service->depends_on = kept;
         service->n_depends_on = n;

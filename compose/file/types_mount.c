@@ -296,8 +296,7 @@ static void mount_type_decode(struct load *load, const struct field *field, cons
     while (strcmp(node->text, type_name_of[mount->type]) != 0)
         mount->type++;
     if (mount->type >= SERVICE_MOUNT_IMAGE)
-        unhonoured_note_value(
-            load, field, mount->type == SERVICE_MOUNT_IMAGE ? FIELD_KEPT : FIELD_ELSEWHERE, node);
+        unhonoured_note_value(load, field, FIELD_KEPT, node);
 }
 
 static const struct node *mount_type_encode(const struct encoder *encoder,
@@ -343,6 +342,8 @@ static void selinux_decode(struct load *load, const struct field *field, const s
     if (text && strcmp(text, "z") != 0 && strcmp(text, "Z") != 0)
         report_error(&load->report, node->span, NULL, "%s: value must be one of \"z\", \"Z\"",
                      report_path(&load->report));
+    else if (text)
+        unhonoured_note_selinux(load, node);
     *SLOT(const char *, object, field) = text;
 }
 

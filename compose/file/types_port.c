@@ -9,6 +9,7 @@
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
 #include "compose/file/types.h"
+#include "compose/file/unhonoured.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
@@ -388,6 +389,8 @@ static void protocol_decode(struct load *load, const struct field *field, const 
     if (text && !protocol)
         report_error(&load->report, node->span, "tcp, udp or sctp", "%s: invalid proto: %s",
                      report_path(&load->report), text);
+    else if (text && strcmp(protocol, "sctp") == 0)
+        unhonoured_note_value(load, field, FIELD_KEPT, node);
     *SLOT(const char *, object, field) = protocol;
 }
 

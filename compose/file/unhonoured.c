@@ -93,6 +93,14 @@ void unhonoured_note_value(struct load *load, const struct field *field, enum fi
     }
 }
 
+void unhonoured_note_selinux(struct load *load, const struct node *value)
+{
+    if (report_is_full(&load->report))
+        return;
+    note_kept(load, value->span, value->text);
+    vec_last(&load->unhonoured)->is_selinux = true;
+}
+
 /* ---- refusing ---------------------------------------------------------------------------------
  */
 
@@ -126,6 +134,8 @@ static bool is_wanted(const struct project *project, const struct unhonoured *un
                       enum project_use use)
 {
     if (use == PROJECT_USE_BUILD && !is_of_build(project, unhonoured))
+        return false;
+    if (unhonoured->is_selinux && use != PROJECT_USE_UP_SELINUX)
         return false;
     return has_owner(project, unhonoured);
 }

@@ -16,3 +16,5 @@ void unhonoured_note(struct load *load, const struct field *field, const struct 
 /* The same for one value of a key that is honoured otherwise: "volumes[0].type: image". */
 void unhonoured_note_value(struct load *load, const struct field *field, enum field_state state,
                            const struct node *value);
+/* The same for a label that matters only where files have any. */
+void unhonoured_note_selinux(struct load *load, const struct node *value);

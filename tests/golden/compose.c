@@ -36,6 +36,7 @@ struct request {
     const char *items[6][ARGS_MAX];
     struct pair environment[ARGS_MAX];
     bool is_json;
+    bool has_selinux;       /* the kernel that `up` would run on */
     struct strings explain; /* paths: explained instead of printing the project */
     const char *stdin_file;
 };
@@ -123,6 +124,8 @@ static void read_arg(struct request *request, struct arena *arena, struct str li
         return;
     else if (str_is(word, "json"))
         request->is_json = true;
+    else if (str_is(word, "selinux"))
+        request->has_selinux = true;
     else
         tap_fail(TAP_HERE, "unknown word in args: " STR_FMT, STR_ARG(line));
 }
@@ -374,12 +377,14 @@ static bool compare(struct arena *arena, const char *want_path, const struct buf
 }
 
 /* What making containers would refuse. */
-static void print_refused(struct buf *out, struct arena *arena, const struct project *project)
+static void print_refused(struct buf *out, struct arena *arena, const struct request *request,
+                          const struct project *project)
 {
+    enum project_use use = request->has_selinux ? PROJECT_USE_UP_SELINUX : PROJECT_USE_UP;
     struct diagnostics diagnostics;
     struct error err = ERROR_INIT;
 
-    if (project_refuse_unhonoured(arena, project, PROJECT_USE_UP, &diagnostics, &err) == 0)
+    if (project_refuse_unhonoured(arena, project, use, &diagnostics, &err) == 0)
         return;
     buf_printf(out, "--- up: %s\n", err.text);
     diagnostics_print(out, &diagnostics, DIAGNOSTICS_PLAIN);
@@ -413,7 +418,7 @@ static bool run_case(const char *cases_dir, const char *name)
                   explains_all(&arena, &request, project, name);
     }
     if (project)
-        print_refused(&got, &arena, project);
+        print_refused(&got, &arena, &request, project);
     replace_dir(&got, cases_dir);
     if (request.options.stdin_fd >= 0)
         (void)close(request.options.stdin_fd); /* read-only */

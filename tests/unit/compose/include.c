@@ -129,3 +129,39 @@ TEST(tagged_items_that_cost_too_much_to_compare_are_refused)
     write_file(&arena, "compose.yaml", buf_text(&text));
     check_refused(&arena, "x-list: too many tagged items");
 }
+
+static const struct project *load_fine(struct arena *arena)
+{
+    struct project_options options = {
+        .working_dir = tap_temp_dir(), .stdin_fd = -1, .name = "p", .flags = PROJECT_ALL_RESOURCES};
+    struct diagnostics diagnostics;
+    const struct project *project;
+    struct error err = ERROR_INIT;
+
+    CHECK_OK(project_load(arena, &options, &project, &diagnostics, &err), &err);
+    return project;
+}
+
+TEST(secrets_and_configs_of_an_included_file_keep_the_values_that_it_sees)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct project *project;
+
+    CHECK(mkdir(arena_printf(&arena, "%s/sub", tap_temp_dir()), 0755) == 0);
+    write_file(&arena, "compose.yaml",
+               "include: [sub/compose.yaml]\n"
+               "services: {a: {image: i}}\n"
+               "secrets: {own: {environment: V}, none: {environment: W}, both: {labels: [a=b]}}\n");
+    write_file(&arena, "sub/compose.yaml",
+               "secrets: {inner: {environment: V}, both: {environment: V}, gone: {file: f}}\n"
+               "configs: {inner: {environment: W}}\n");
+    write_file(&arena, ".env", "V=outer\n");
+    write_file(&arena, "sub/.env", "V=sub\nW=inner\n");
+    project = load_fine(&arena);
+    CHECK_TEXT(project_find_secret(project, "own")->value, "outer");
+    CHECK(project_find_secret(project, "none")->value == NULL);
+    CHECK_TEXT(project_find_secret(project, "both")->value, "outer");
+    CHECK_TEXT(project_find_secret(project, "inner")->value, "outer");
+    CHECK(project_find_secret(project, "gone")->value == NULL);
+    CHECK_TEXT(project_find_config(project, "inner")->value, "inner");
+}
