@@ -243,7 +243,9 @@ static const struct node *keep_bytes(struct load *load, const struct field *fiel
 
     /* a size is not negative, but some mean "no limit" by -1 */
     if (range && range->min < 0 && node->kind == NODE_SCALAR && node->text[0] == '-')
-        return keep_int_text(load, field, node);
+        return want_ranged(load, field, node, &value) == 0 && value != 0
+                   ? text_at(load, arena_printf(load->arena, "%lld", (long long)value), node->span)
+                   : NULL;
     kept = keep_through(load, &type_bytes, node, &value);
     return value == 0 ? NULL : kept;
 }
