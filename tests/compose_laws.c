@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "compose/file/emit.h"
+#include "compose/file/encode.h"
+#include "compose/file/explain.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -156,6 +158,72 @@ const char *law_loads_again(struct arena *arena, const struct project_options *o
         return "loaded with an error";
     broken = check_format(arena, options, project, PROJECT_YAML);
     return broken ? broken : check_format(arena, options, project, PROJECT_JSON);
+}
+
+/* ---- explanations -----------------------------------------------------------------------------
+ */
+
+/* `path` is explained as `node`, which stands there. */
+static const char *check_explanation(struct arena *arena, const struct project *project,
+                                     const char *path, const struct node *node)
+{
+    cleanup_buf struct buf said = BUF_INIT;
+    struct explanation explanation;
+    struct error err = ERROR_INIT;
+    bool has_reason = false;
+
+    if (project_explain(arena, project, path, &explanation, &err) < 0)
+        return arena_printf(arena, "no explanation: %s", err.text);
+    for (size_t i = 0; i < explanation.n_steps; i++)
+        has_reason |= !explanation.steps[i].is_overridden;
+    explanation_print_json(&said, project, &explanation);
+    buf_clear(&said);
+    explanation_print(&said, project, &explanation, DIAGNOSTICS_PLAIN);
+    if (!has_reason || !explanation.value || !node_equal(arena, explanation.value, node))
+        return arena_printf(arena, "%s is explained otherwise: %s", path, buf_text(&said));
+    return NULL;
+}
+
+/* Everything below `node`. Keys that a path can't tell apart are left out. */
+static const char *check_explanations(struct arena *arena, const struct project *project,
+                                      const char *path, const struct node *node)
+{
+    const char *broken = NULL;
+
+    for (size_t i = 0; i < node->n && !broken; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        const char *below;
+
+        if (entry->key && (!*entry->key || strpbrk(entry->key, ".[")))
+            continue;
+        below = !entry->key ? arena_printf(arena, "%s[%zu]", path, i)
+                : *path     ? arena_printf(arena, "%s.%s", path, entry->key)
+                            : entry->key;
+        broken = check_explanation(arena, project, below, entry->value);
+        if (!broken)
+            broken = check_explanations(arena, project, below, entry->value);
+    }
+    return broken;
+}
+
+const char *law_everything_is_explained(struct arena *arena, const struct project_options *options,
+                                        const struct project *project)
+{
+    cleanup_buf struct buf without = BUF_INIT;
+    cleanup_buf struct buf with = BUF_INIT;
+    struct project_options traced_options = *options;
+    struct diagnostics diagnostics;
+    const struct project *traced = NULL;
+    struct error err = ERROR_INIT;
+
+    traced_options.flags |= PROJECT_WITH_HISTORY;
+    if (project_load(arena, &traced_options, &traced, &diagnostics, &err) < 0)
+        return arena_printf(arena, "does not load with its history: %s", err.text);
+    project_print_yaml(&without, project);
+    project_print_yaml(&with, traced);
+    if (strcmp(buf_text(&without), buf_text(&with)) != 0)
+        return arena_printf(arena, "with its history another project:\n%s", buf_text(&with));
+    return check_explanations(arena, traced, "", project_encode(arena, traced, false));
 }
 
 /* ---- trees ------------------------------------------------------------------------------------

@@ -25,6 +25,11 @@ enum law_flags { LAW_ANY_PLACE = 0, LAW_ERRORS_HAVE_LINES = 1 << 0 };
 const char *law_loads_again(struct arena *arena, const struct project_options *options,
                             unsigned flags, const struct project **ret);
 
+/* With its history the project prints the same, and every value of it is explained as what is
+ * printed there, by a step that counts. For options that load. */
+const char *law_everything_is_explained(struct arena *arena, const struct project_options *options,
+                                        const struct project *project);
+
 /* project_load() of `text`, from memory, with everything but the file as in `options`. */
 int load_text(struct arena *arena, const struct project_options *options, struct str text,
               const struct project **ret, struct diagnostics *ret_diagnostics, struct error *err);

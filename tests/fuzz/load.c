@@ -217,6 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
     struct case_ c = {.arena = &arena, .dir = make_dir(&arena), .is_plain = true};
+    const struct project *project = NULL;
     const char *broken;
     struct error err = ERROR_INIT;
 

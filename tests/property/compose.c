@@ -10,6 +10,7 @@
 #include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
+#include "compose/lower.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/cleanup.h"
@@ -236,9 +237,67 @@ static void check_documents(uint64_t seed)
         demand(seed, "two files give something else than two documents", &both);
 }
 
+static void check_explained(uint64_t seed)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf base = BUF_INIT;
+    cleanup_buf struct buf over = BUF_INIT;
+    const char *two[] = {"base.yaml", "over.yaml"};
+    struct project_options options = plain_options();
+    struct diagnostics diagnostics;
+    const struct project *project = NULL;
+    struct error err = ERROR_INIT;
+
+    file_print(&base, seed, seed, 0);
+    file_print(&over, seed + CASES, seed, FILE_PART | FILE_TAGS);
+    write_file(&arena, two[0], &base);
+    write_file(&arena, two[1], &over);
+    options.working_dir = tap_temp_dir();
+    options.files = (struct strings){two, 2};
+    if (project_load(&arena, &options, &project, &diagnostics, &err) < 0)
+        return;
+    buf_add_text(&base, "---\n");
+    buf_add_text(&base, buf_text(&over));
+    demand(seed, law_everything_is_explained(&arena, &options, project), &base);
+}
+
+TEST(every_value_is_explained)
+{
+    for_each_seed(check_explained, CASES / 20);
+}
+
+static size_t n_lowered; /* of this process: a test */
+
+static void check_lowered(uint64_t seed)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_buf struct buf file = BUF_INIT;
+    const struct project *project;
+    const struct desired *desired = NULL;
+    struct diagnostics diagnostics;
+    struct error err = ERROR_INIT;
+
+    file_print(&file, seed, seed, FILE_HONOURED | FILE_PART);
+    project = load_or_null(&arena, &file);
+    if (!project ||
+        project_refuse_unhonoured(&arena, project, PROJECT_USE_UP, &diagnostics, &err) < 0)
+        return;
+    if (lower_project(&arena, project, &desired, &err) < 0 && err.code != ERROR_UNSUPPORTED &&
+        err.code != ERROR_INVALID)
+        demand(seed, err.text, &file);
+    n_lowered += desired != NULL;
+}
+
+TEST(what_is_honoured_becomes_containers_or_is_refused)
+{
+    for_each_seed(check_lowered, CASES / 2);
+    if (!getenv("SEED") && n_lowered < CASES / 8)
+        tap_fail(TAP_HERE, "only %zu of %d random files become containers", n_lowered, CASES / 2);
+}
+
 TEST(two_files_are_two_documents)
 {
-    for_each_seed(check_documents, CASES / 4);
+    for_each_seed(check_documents, CASES / 8);
 }
 
 /* ---- the samples ------------------------------------------------------------------------------

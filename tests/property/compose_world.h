@@ -15,9 +15,10 @@ uint32_t dice_below(struct dice *dice, uint32_t n);
 bool dice_one_in(struct dice *dice, uint32_t n);
 
 enum file_flags {
-    FILE_TAGS = 1 << 0,    /* !reset and !override on some values */
-    FILE_REGULAR = 1 << 1, /* without the keys whose merging is not associative */
-    FILE_PART = 1 << 2,    /* of an override file: no images, few keys */
+    FILE_TAGS = 1 << 0,     /* !reset and !override on some values */
+    FILE_REGULAR = 1 << 1,  /* without the keys whose merging is not associative */
+    FILE_PART = 1 << 2,     /* of an override file: few keys */
+    FILE_HONOURED = 1 << 3, /* without keys that up refuses */
 };
 
 /* A file of up to four services. The same `content` makes the same file; `order` is that of the
