@@ -25,7 +25,7 @@ static int print_texts(struct strings *texts, enum config_format format, struct 
             continue;
         last = texts->items[i];
         if (format == CONFIG_JSON)
-            json_array_append_new(list, json_string(last));
+            json_array_append_new(list, json_text(last));
         else
             buf_printf(out, "%s\n", last);
     }

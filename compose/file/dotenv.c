@@ -264,6 +264,12 @@ static bool is_key_char(char c)
            (unsigned char)c >= 0x80 || (c && strchr("_.-[]", c));
 }
 
+/* What is printed of other bytes could not be told apart. */
+static int check_utf8(struct reader *reader, struct str name)
+{
+    return str_is_utf8(name) ? 0 : fail(reader, NULL, "a variable name is not valid UTF-8");
+}
+
 static int check_key(struct reader *reader, struct str key)
 {
     for (size_t i = 0; i < key.len; i++) {
@@ -276,7 +282,7 @@ static int check_key(struct reader *reader, struct str key)
                                      (unsigned char)key.data[i] < 0x20 ? '?' : key.data[i],
                                      (int)(key.len < 80 ? key.len : 80), key.data));
     }
-    return key.len > 0 ? 0 : fail(reader, NULL, "a variable name is missing");
+    return key.len > 0 ? check_utf8(reader, key) : fail(reader, NULL, "a variable name is missing");
 }
 
 static void add_entry(struct reader *reader, struct str name, const char *value, uint32_t line)
@@ -348,6 +354,8 @@ static int read_raw_line(struct reader *reader)
                         arena_printf(reader->arena, "variable \"" STR_FMT "\" contains whitespaces",
                                      (int)(name.len < 80 ? name.len : 80), name.data));
     }
+    if (check_utf8(reader, name) < 0)
+        return -1;
     add_entry(reader, name, has_value ? arena_strndup(reader->arena, value.data, value.len) : NULL,
               reader->line);
     skip_line(reader);

@@ -36,28 +36,6 @@ static bool is_ambiguous(struct str text)
     return n == text.len && (memchr(text.data, ':', text.len) || memchr(text.data, '-', text.len));
 }
 
-/* The character at the front and its length; 0xfffd for a byte that is no UTF-8. */
-static uint32_t first_character(struct str text, size_t *ret_len)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* of so many bytes */
-    const unsigned char *data = (const unsigned char *)text.data;
-    size_t n = data[0] < 0xc2 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
-    uint32_t value = n == 1 ? data[0] : data[0] & (0x7fU >> n);
-
-    *ret_len = 1;
-    if (n > text.len || data[0] > 0xf4 || (n == 1 && data[0] >= 0x80))
-        return 0xfffd;
-    for (size_t i = 1; i < n; i++) {
-        if ((data[i] & 0xc0) != 0x80)
-            return 0xfffd;
-        value = (value << 6) | (data[i] & 0x3fU);
-    }
-    if (value < smallest[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-        return 0xfffd;
-    *ret_len = n;
-    return value;
-}
-
 /* What YAML does not take as it is, or takes for the end of a line. */
 static bool is_special(uint32_t character)
 {
@@ -71,7 +49,7 @@ static bool has_special(struct str text)
     while (text.len > 0) {
         size_t len;
 
-        if (is_special(first_character(text, &len)))
+        if (is_special(str_first_character(text, &len)))
             return true;
         text = (struct str){text.data + len, text.len - len};
     }
@@ -125,7 +103,7 @@ static void print_escaped(struct buf *out, struct str text)
     buf_add_char(out, '"');
     while (text.len > 0) {
         size_t len;
-        uint32_t c = first_character(text, &len);
+        uint32_t c = str_first_character(text, &len);
 
         if (c == '"' || c == '\\')
             buf_printf(out, "\\%c", (char)c);

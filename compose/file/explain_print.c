@@ -280,8 +280,7 @@ static json_t *node_to_json(struct arena *arena, const struct node *node)
     case NODE_TEXT:
         break;
     }
-    json = json_stringn(node->text, node->text_len);
-    return json ? json : json_string(""); /* no UTF-8 */
+    return json_text(node->text);
 }
 
 static json_t *place_to_json(const struct project *project, struct span span)
@@ -301,7 +300,7 @@ static json_t *variable_to_json(const struct project *project,
     json_t *json = json_object();
 
     json_set_text(json, "name", variable->name);
-    json_set_take(json, "value", variable->value ? json_string(variable->value) : json_null());
+    json_set_take(json, "value", variable->value ? json_text(variable->value) : json_null());
     json_set_text(json, "origin", origin_words[variable->origin]);
     if (variable->span.line > 0)
         json_set_take(json, "where", place_to_json(project, variable->span));

@@ -61,27 +61,18 @@ struct reader {
 /* Entries that are merges are told from a quoted "<<" by this address. */
 static const char merge_key[] = "<<";
 
-/* The length of the UTF-8 character at `data`, 0 if there is none or YAML does not take it. */
+/* The length of the character at `data`, 0 if it is no UTF-8 or YAML does not take it. */
 static size_t character_length(const unsigned char *data, size_t len)
 {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = data[0] < 0x80 ? 1 : data[0] >= 0xf0 ? 4 : data[0] >= 0xe0 ? 3 : 2;
+    size_t n;
     uint32_t value;
 
-    if (n == 1)
+    if (data[0] < 0x80)
         return data[0] >= 0x20 ? data[0] != 0x7f
                                : data[0] == '\t' || data[0] == '\n' || data[0] == '\r';
-    if (data[0] < 0xc2 || data[0] > 0xf4 || n > len)
-        return 0;
-    value = data[0] & (0x7fU >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((data[i] & 0xc0) != 0x80)
-            return 0;
-        value = (value << 6) | (data[i] & 0x3fU);
-    }
-    if (value < smallest[n] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff)
-        return 0;
-    if ((value < 0xa0 && value != 0x85) || value == 0xfeff || value == 0xfffe || value == 0xffff)
+    value = str_first_character((struct str){(const char *)data, len}, &n);
+    if (n == 1 || (value < 0xa0 && value != 0x85) || value == 0xfeff || value == 0xfffe ||
+        value == 0xffff)
         return 0;
     return n;
 }

@@ -167,9 +167,7 @@ static size_t sequence_length(unsigned char first)
     return first >= 0xf0 && first <= 0xf4 ? 4 : 0;
 }
 
-/* Text from outside may not be UTF-8, which JSON can't hold: bad bytes become U+FFFD, rather than
- * the whole value being lost. */
-static json_t *json_string_of_any_bytes(const char *text)
+json_t *json_text(const char *text)
 {
     cleanup_buf struct buf clean = BUF_INIT;
     json_t *value = json_string(text);
@@ -201,7 +199,7 @@ void json_set_take(json_t *object, const char *key, json_t *value)
 void json_set_text(json_t *object, const char *key, const char *text)
 {
     if (text)
-        json_set_take(object, key, json_string_of_any_bytes(text));
+        json_set_take(object, key, json_text(text));
 }
 
 void json_set_i64(json_t *object, const char *key, int64_t value)
@@ -222,7 +220,7 @@ void json_set_strings(json_t *object, const char *key, const struct strings *lis
         return;
     array = json_array();
     for (size_t i = 0; i < list->n; i++)
-        if (json_array_append_new(array, json_string_of_any_bytes(list->items[i])) < 0)
+        if (json_array_append_new(array, json_text(list->items[i])) < 0)
             BUG();
     json_set_take(object, key, array);
 }
@@ -236,10 +234,10 @@ void json_set_pairs(json_t *object, const char *key, const struct pairs *list)
     map = json_object();
     for (size_t i = 0; i < list->n; i++) {
         const struct pair *pair = &list->items[i];
-        json_t *name = json_string_of_any_bytes(pair->name);
+        json_t *name = json_text(pair->name);
 
         json_set_take(map, json_string_value(name),
-                      pair->value ? json_string_of_any_bytes(pair->value) : json_null());
+                      pair->value ? json_text(pair->value) : json_null());
         json_decref(name);
     }
     json_set_take(object, key, map);

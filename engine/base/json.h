@@ -41,6 +41,10 @@ bool json_bool_or(const json_t *object, const char *key, bool fallback);
 struct strings json_strings(struct arena *arena, const json_t *object, const char *key);
 struct pairs json_pairs(struct arena *arena, const json_t *object, const char *key);
 
+/* Text from outside may not be UTF-8, which JSON can't hold: bad bytes become U+FFFD, rather than
+ * the whole value being lost. */
+json_t *json_text(const char *text);
+
 /* Setters take plain values; NULL text is skipped (the key is not set). Empty lists are skipped. */
 void json_set_text(json_t *object, const char *key, const char *text);
 void json_set_i64(json_t *object, const char *key, int64_t value);

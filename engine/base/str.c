@@ -92,6 +92,38 @@ bool str_cut_last(struct str s, char separator, struct str *ret_head, struct str
     return cut_at(s, s.len ? memrchr(s.data, separator, s.len) : NULL, ret_head, ret_tail);
 }
 
+uint32_t str_first_character(struct str text, size_t *ret_len)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* of so many bytes */
+    const unsigned char *data = (const unsigned char *)text.data;
+    size_t n = data[0] < 0xc2 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
+    uint32_t value = n == 1 ? data[0] : data[0] & (0x7fU >> n);
+
+    *ret_len = 1;
+    if (n > text.len || data[0] > 0xf4 || (n == 1 && data[0] >= 0x80))
+        return 0xfffd;
+    for (size_t i = 1; i < n; i++) {
+        if ((data[i] & 0xc0) != 0x80)
+            return 0xfffd;
+        value = (value << 6) | (data[i] & 0x3fU);
+    }
+    if (value < smallest[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+        return 0xfffd;
+    *ret_len = n;
+    return value;
+}
+
+bool str_is_utf8(struct str s)
+{
+    size_t len;
+
+    for (; s.len > 0; s = (struct str){s.data + len, s.len - len}) {
+        if (str_first_character(s, &len) == 0xfffd && len == 1)
+            return false;
+    }
+    return true;
+}
+
 bool text_equal(const char *a, const char *b)
 {
     if (!a || !b)

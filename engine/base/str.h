@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 
@@ -29,6 +30,11 @@ struct str str_trim(struct str s); /* ASCII white space at both ends */
 /* Split at the first (last) `separator`: true and both halves, or false and *ret_head = s. */
 bool str_cut(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
 bool str_cut_last(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
+
+/* The UTF-8 character at the front of what is not empty, and its length; 0xfffd and 1 for a byte
+ * that is no UTF-8 (overlong, surrogate, or past U+10FFFF, too). */
+uint32_t str_first_character(struct str text, size_t *ret_len);
+bool str_is_utf8(struct str s);
 
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool text_starts_with(const char *text, const char *prefix);

@@ -130,3 +130,38 @@ TEST(strings_sort_is_bytewise)
     CHECK_TEXT(texts[1], "B");
     CHECK_TEXT(texts[3], "b");
 }
+
+TEST(characters_are_utf8_or_a_byte_that_is_none)
+{
+    static const struct {
+        const char *text;
+        uint32_t character;
+        size_t len;
+    } samples[] = {
+        {"a", 'a', 1},
+        {"\xc3\xa9z", 0xe9, 2},
+        {"\xe2\x82\xac", 0x20ac, 3},
+        {"\xef\xbf\xbd", 0xfffd, 3}, /* itself */
+        {"\xf0\x9f\x98\x80", 0x1f600, 4},
+        {"\xf4\x8f\xbf\xbf", 0x10ffff, 4},
+        {"\x80", 0xfffd, 1},
+        {"\xc0\x80", 0xfffd, 1},
+        {"\xc1\xbf", 0xfffd, 1},
+        {"\xe0\x9f\xbf", 0xfffd, 1},
+        {"\xed\xa0\x80", 0xfffd, 1},
+        {"\xf0\x8f\xbf\xbf", 0xfffd, 1},
+        {"\xf4\x90\x80\x80", 0xfffd, 1},
+        {"\xf5\x80\x80\x80", 0xfffd, 1},
+        {"\xe2\x82", 0xfffd, 1}, /* cut */
+        {"\xe2\x82z", 0xfffd, 1},
+    };
+
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+        struct str text = str_from(samples[i].text);
+        size_t len;
+
+        CHECK_INT(str_first_character(text, &len), samples[i].character);
+        CHECK_INT(len, samples[i].len);
+        CHECK(str_is_utf8(text) == (samples[i].character != 0xfffd || samples[i].len > 1));
+    }
+}

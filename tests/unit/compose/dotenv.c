@@ -114,6 +114,18 @@ TEST(dotenv_errors_have_lines)
     check(samples, sizeof(samples) / sizeof(samples[0]), DOTENV_COMPOSE);
 }
 
+TEST(names_are_utf8)
+{
+    static const struct sample samples[] = {
+        {"\xc3\xa9=1", "\xc3\xa9=1;"},
+        {"A=1\nB\xdf=1", "2: a variable name is not valid UTF-8"},
+        {"A=1\nB\xdf", "2: a variable name is not valid UTF-8"},
+        {"A=\xdf", "A=\xdf;"},
+    };
+
+    check(samples, sizeof(samples) / sizeof(samples[0]), DOTENV_COMPOSE);
+}
+
 TEST(raw_values)
 {
     static const struct sample samples[] = {
@@ -123,6 +135,7 @@ TEST(raw_values)
         {"A\nB=", "A;B=;"},
         {"=x", "1: no variable name on line \"=x\""},
         {"A=1\nA B=1", "2: variable \"A B\" contains whitespaces"},
+        {"A=1\nB\xdf=1", "2: a variable name is not valid UTF-8"},
     };
 
     check(samples, sizeof(samples) / sizeof(samples[0]), DOTENV_RAW);
