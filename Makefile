@@ -172,6 +172,8 @@ $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integ
     $(B)/tests/integration/build_world.o
 $(B)/tests/property/plan $(B)/tests/property/print: $(B)/tests/property/plan_world.o
 $(B)/tests/property/compose: $(B)/tests/compose_laws.o $(B)/tests/property/compose_world.o
+$(B)/tests/property/explain: $(B)/tests/explain_laws.o $(B)/tests/property/compose_world.o
+$(B)/tests/golden/compose: $(B)/tests/explain_laws.o
 $(addprefix $(B)/tests/unit/compose/,places limits): $(B)/tests/compose_laws.o
 COMPOSE_FUZZ_OBJECTS := tests/compose_laws.o tests/fuzz/mutate_world.o
 $(addprefix $(B)/tests/fuzz/,yaml merge load): $(addprefix $(B)/,$(COMPOSE_FUZZ_OBJECTS))

@@ -13,10 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "compose/file/emit.h"
-#include "compose/file/encode.h"
 #include "compose/file/explain.h"
-#include "compose/file/node.h"
 #include "compose/file/project.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -24,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/path.h"
+#include "tests/explain_laws.h"
 #include "tests/tap.h"
 
 static const char good_dir[] = "tests/golden/compose";
@@ -280,60 +278,6 @@ static bool loads_again(struct arena *arena, const struct request *request,
 /* ---- explanations -----------------------------------------------------------------------------
  */
 
-/* `path` is explained as the node that stands there, by at least one step that still counts. */
-static bool is_explained(struct arena *arena, const struct project *project, const char *path,
-                         const struct node *node)
-{
-    cleanup_buf struct buf want = BUF_INIT, got = BUF_INIT;
-    struct explanation explanation;
-    struct error err = ERROR_INIT;
-    enum explain_effect last_effect;
-    size_t n_counting = 0;
-
-    if (project_explain(arena, project, path, &explanation, &err) < 0) {
-        fprintf(stderr, "# %s: %s\n", path, err.text);
-        return false;
-    }
-    node_print_yaml(&want, node, DOLLARS_PLAIN);
-    if (explanation.value)
-        node_print_yaml(&got, explanation.value, DOLLARS_PLAIN);
-    for (size_t i = 0; i < explanation.n_steps; i++)
-        n_counting += !explanation.steps[i].is_overridden;
-    last_effect = n_counting > 0 ? explanation.steps[explanation.n_steps - 1].effect : EXPLAIN_SETS;
-    buf_add_text(&got, n_counting == 0 ? "without a reason" : "");
-    if (node->kind == NODE_SCALAR && !node_is_null(node) && n_counting > 1 &&
-        last_effect != EXPLAIN_KEEPS && last_effect != EXPLAIN_REPEATS)
-        buf_add_text(&got, "for two reasons");
-    if (strcmp(buf_text(&want), buf_text(&got)) == 0)
-        return true;
-    explanation_print(&got, project, &explanation, DIAGNOSTICS_PLAIN);
-    fprintf(stderr, "# %s is explained as %s# instead of %s", path, buf_text(&got),
-            buf_text(&want));
-    return false;
-}
-
-/* Every value below `node`, which stands at `path`. Keys that a path can't tell apart are left out.
- */
-static size_t count_unexplained(struct arena *arena, const struct project *project,
-                                const char *path, const struct node *node)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < node->n && n < 5; i++) {
-        const struct node_entry *entry = &node->entries[i];
-        const char *below;
-
-        if (entry->key && (!*entry->key || strpbrk(entry->key, ".[")))
-            continue;
-        below = !entry->key ? arena_printf(arena, "%s[%zu]", path, i)
-                : *path     ? arena_printf(arena, "%s.%s", path, entry->key)
-                            : entry->key;
-        n += !is_explained(arena, project, below, entry->value);
-        n += count_unexplained(arena, project, below, entry->value);
-    }
-    return n;
-}
-
 /* With its history the project is the same, and everything in it has an explanation. */
 static bool explains_all(struct arena *arena, const struct request *request,
                          const struct project *project, const char *case_name)
@@ -342,6 +286,7 @@ static bool explains_all(struct arena *arena, const struct request *request,
     struct project_options options = request->options;
     struct diagnostics diagnostics;
     const struct project *traced;
+    const char *broken;
     struct error err = ERROR_INIT;
 
     if (request->stdin_file)
@@ -351,9 +296,10 @@ static bool explains_all(struct arena *arena, const struct request *request,
     print_project(&without, project, false);
     print_project(&with, traced, false);
     CHECK_TEXT(buf_text(&with), buf_text(&without));
-    if (count_unexplained(arena, traced, "", project_encode(arena, traced, false)) == 0)
+    broken = law_explains(arena, traced);
+    if (!broken)
         return true;
-    fprintf(stderr, "# %s: not everything is explained\n", case_name);
+    fprintf(stderr, "# %s: %s\n", case_name, broken);
     return false;
 }
 
