@@ -84,22 +84,30 @@ static int choose_list(const struct config_options *options, const struct config
     return 0;
 }
 
-/* Digests need the whole project, with its variables. */
+static int fail_combined(const char *first, const char *second, struct error *err)
+{
+    return error_set(err, ERROR_USAGE, "--%s and --%s cannot be combined", first, second);
+}
+
+/* An option that would have no effect beside another one is refused. Digests and lists of values
+ * need the project with its variables. */
 static int check_combination(const struct config_options *options, const struct config_list *list,
-                             struct error *err)
+                             const struct strings *args, struct error *err)
 {
     const char *digests = options->lock_image_digests      ? "lock-image-digests"
                           : options->resolve_image_digests ? "resolve-image-digests"
                                                            : NULL;
 
+    if (options->quiet && options->output)
+        return fail_combined("quiet", "output", err);
     if (options->explain && (list || digests))
-        return error_set(err, ERROR_USAGE, "--explain and --%s cannot be combined",
-                         list ? list->option : digests);
+        return fail_combined("explain", list ? list->option : digests, err);
+    if (options->explain && args->n > 0)
+        return error_set(err, ERROR_USAGE, "--explain takes a path, and no services beside it");
     if (digests && list)
-        return error_set(err, ERROR_USAGE, "--%s and --%s cannot be combined", list->option,
-                         digests);
-    if (digests && options->no_interpolate)
-        return error_set(err, ERROR_USAGE, "--no-interpolate and --%s cannot be combined", digests);
+        return fail_combined(list->option, digests, err);
+    if (options->no_interpolate && (digests || (list && list->needs_values)))
+        return fail_combined("no-interpolate", digests ? digests : list->option, err);
     return 0;
 }
 
@@ -192,7 +200,7 @@ static int config_run(struct cli_context *context, const void *void_options,
     const struct config_list *list;
     int result;
 
-    if (choose_list(options, &list, err) < 0 || check_combination(options, list, err) < 0)
+    if (choose_list(options, &list, err) < 0 || check_combination(options, list, args, err) < 0)
         return -1;
     if (options->explain)
         result = print_explanation(context, options, &out, err);

@@ -15,6 +15,7 @@ enum config_format { CONFIG_YAML, CONFIG_JSON };
 struct config_list {
     const char *option; /* "services"; NULL ends the table */
     unsigned flags;     /* enum project_flags: added to those of loading */
+    bool needs_values;  /* not without interpolation */
     int (*print)(struct cli_context *context, const struct project *project, const char *argument,
                  enum config_format format, struct buf *out, struct error *err);
 };

@@ -267,13 +267,13 @@ static int print_variables(struct cli_context *context, const struct project *pr
 }
 
 const struct config_list config_lists[CONFIG_N_LISTS] = {
-    [CONFIG_SERVICES] = {"services", 0, print_services},
-    [CONFIG_VOLUMES] = {"volumes", 0, print_volumes},
-    [CONFIG_NETWORKS] = {"networks", 0, print_networks},
-    [CONFIG_MODELS] = {"models", 0, print_models},
-    [CONFIG_IMAGES] = {"images", 0, print_images},
-    [CONFIG_PROFILES] = {"profiles", 0, print_profiles},
-    [CONFIG_HASH] = {"hash", 0, print_hashes},
-    [CONFIG_ENVIRONMENT] = {"environment", 0, print_environment},
-    [CONFIG_VARIABLES] = {"variables", PROJECT_NO_INTERPOLATE, print_variables},
+    [CONFIG_SERVICES] = {"services", 0, false, print_services},
+    [CONFIG_VOLUMES] = {"volumes", 0, false, print_volumes},
+    [CONFIG_NETWORKS] = {"networks", 0, false, print_networks},
+    [CONFIG_MODELS] = {"models", 0, false, print_models},
+    [CONFIG_IMAGES] = {"images", 0, true, print_images},
+    [CONFIG_PROFILES] = {"profiles", 0, true, print_profiles},
+    [CONFIG_HASH] = {"hash", 0, true, print_hashes},
+    [CONFIG_ENVIRONMENT] = {"environment", 0, false, print_environment},
+    [CONFIG_VARIABLES] = {"variables", PROJECT_NO_INTERPOLATE, false, print_variables},
 };

@@ -44,6 +44,22 @@ END
     equal "$(berth config --services db)" db
 }
 
+@test "an option that would have no effect is refused" {
+    local words
+    example
+    for words in '--quiet --output f' '--explain name --hash *' '--no-interpolate --hash db' \
+        '--no-interpolate --images' '--no-interpolate --profiles' '--explain name --lock-image-digests' '--no-interpolate --lock-image-digests'; do
+        set -f
+        run berth config $words
+        set +f
+        equal "$words: $status" "$words: 2"
+        matches "$output" 'cannot be combined'
+    done
+    run berth config --explain name web
+    equal "$status" 2
+    [ ! -e f ]
+}
+
 @test "one list at a time" {
     example
     run berth config --services --volumes
