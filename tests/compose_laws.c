@@ -295,6 +295,20 @@ const char *law_long_form_stays(struct trees *trees, const struct node *tree)
     return compare(load, "the long form's long form", again, tree);
 }
 
+/* The same keys, down to `depth`, and null for what they stand for. */
+static const struct node *nulls(struct load *load, const struct node *tree, unsigned depth)
+{
+    struct node *node;
+
+    if (depth == 0 || tree->kind != NODE_MAP)
+        return node_new_scalar(load->arena, NODE_NULL, "", tree->span);
+    node = node_new(load->arena, NODE_MAP, tree->span, tree->n);
+    for (size_t i = 0; i < tree->n; i++)
+        node_add(node, tree->entries[i].key, tree->entries[i].span,
+                 nulls(load, tree->entries[i].value, depth - 1));
+    return node;
+}
+
 const char *law_nothing_changes_nothing(struct trees *trees, const struct node *tree)
 {
     struct load *load = &trees->load;
@@ -305,9 +319,27 @@ const char *law_nothing_changes_nothing(struct trees *trees, const struct node *
     if (alone->has_tags)
         return "tags are left after merging";
     broken = compare(load, "nothing merged over it", merge_documents(load, alone, nothing), alone);
+    for (unsigned depth = 1; depth <= 2 && !broken; depth++)
+        broken = compare(load, "null merged over it",
+                         merge_documents(load, alone, nulls(load, alone, depth)), alone);
     return broken
                ? broken
                : compare(load, "merged over nothing", merge_documents(load, nothing, tree), alone);
+}
+
+const char *law_merged_is_long(struct trees *trees, const struct node *base,
+                               const struct node *over)
+{
+    struct load *load = &trees->load;
+    const struct node *merged = merge_documents(load, merge_documents(load, NULL, base), over);
+
+    if (load->report.n_errors > 0)
+        return NULL;
+    if (merged->has_tags)
+        return "tags are left after merging";
+    if (merged->depth > NODE_DEPTH_MAX)
+        return "merging made it deeper than its parts";
+    return law_long_form_stays(trees, merged);
 }
 
 const char *law_merge_is_associative(struct trees *trees, const struct node *a,

@@ -51,7 +51,11 @@ const struct node *trees_read(struct trees *trees, struct str text);
 
 /* The long form of a long form is itself. */
 const char *law_long_form_stays(struct trees *trees, const struct node *tree);
-/* Nothing merged over `tree`, and `tree` over nothing, is `tree` without its tags. */
+/* What two documents merge to is in long form, without doubles in lists, and without tags. */
+const char *law_merged_is_long(struct trees *trees, const struct node *base,
+                               const struct node *over);
+/* Nothing merged over `tree`, null over its sections and what they name, and `tree` over nothing,
+ * is `tree` without its tags. */
 const char *law_nothing_changes_nothing(struct trees *trees, const struct node *tree);
 /* (a, b), c is a, (b, c): for trees without tags, types that clash, ipam.config and values that are
  * a mapping here and a scalar there (ulimits), for which the reference wants it otherwise. */

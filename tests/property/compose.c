@@ -184,9 +184,28 @@ static void check_three(uint64_t seed)
     demand(seed, law_merge_is_associative(&trees, read[0], read[1], read[2]), NULL);
 }
 
+static void check_two(uint64_t seed)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    cleanup_trees struct trees trees;
+    const struct node *base;
+    const struct node *over;
+
+    trees_init(&trees, &arena);
+    base = random_tree(&trees, seed, 0);
+    over = random_tree(&trees, seed + CASES, FILE_PART | FILE_TAGS);
+    CHECK(base && over);
+    demand(seed, law_merged_is_long(&trees, base, over), NULL);
+}
+
+TEST(what_is_merged_has_no_doubles_and_no_tags)
+{
+    for_each_seed(check_two, CASES / 2);
+}
+
 TEST(merging_is_associative)
 {
-    for_each_seed(check_three, CASES);
+    for_each_seed(check_three, CASES / 2);
 }
 
 /* ---- files and documents ----------------------------------------------------------------------

@@ -19,7 +19,8 @@ enum sample_kind {
     SAMPLE_MAP,  /* some of the items, as a mapping */
 };
 
-/* In items, '%' is a service before this one, '#' this service's name. */
+/* In items, '%' is a service before this one, '#' this service's name, '^' a text that is hard to
+ * print. */
 struct sample {
     const char *key;
     enum sample_kind kind;
@@ -64,7 +65,7 @@ static const struct sample service_samples[] = {
     {"cgroup", SAMPLE_ONE, {"host", "private"}},
     {"command",
      SAMPLE_ONE,
-     {"a 'b c' \"d\"", "[]", "[sh, -c, \"echo $$X\"]", "null", "\"\"", "[\"1\", \"\"]"}},
+     {"a 'b c' \"d\"", "[]", "[sh, -c, \"echo $$X\"]", "null", "\"\"", "[^, ^, ^]"}},
     {"entrypoint", SAMPLE_ONE, {"/bin/sh", "[a, b]", "null", "[]"}},
     {"configs", SAMPLE_LIST, {"c1", "{source: c2, target: /etc/c2}"}},
     {"secrets", SAMPLE_LIST, {"s1", "{source: s2, target: other, mode: 0400}"}},
@@ -112,7 +113,7 @@ static const struct sample service_samples[] = {
     {"init", SAMPLE_ONE, {"true", "false"}},
     {"ipc", SAMPLE_ONE, {"host", "shareable", "\"service:%\"", "private"}},
     {"isolation", SAMPLE_ONE, {"default", "process"}},
-    {"labels", SAMPLE_MAP, {"a: b", "c.d: 1", "e: null", "f: \"x=y\"", "g: true"}},
+    {"labels", SAMPLE_MAP, {"a: b", "c.d: ^", "e: null", "f: \"x=y\"", "g: true"}},
     {"links", SAMPLE_LIST, {"\"%\"", "\"%:other\""}},
     {"logging", SAMPLE_ONE, {"{driver: json-file, options: {max-size: 10m}}", "{driver: local}"}},
     {"mac_address", SAMPLE_ONE, {"\"02:42:ac:11:65:43\""}},
@@ -173,7 +174,7 @@ static const struct sample service_samples[] = {
       "{type: tmpfs, target: /t, tmpfs: {size: 64m, mode: 0700}}", "\"~/c:/c\""}},
     {"volumes_from", SAMPLE_LIST, {"\"%:ro\"", "\"container:x\""}},
     {"working_dir", SAMPLE_ONE, {"/srv", "rel/dir"}},
-    {"x-extra", SAMPLE_ONE, {"1", "{a: [b, {c: null}], d: 1.50}", "\"text $$\"", "[]"}},
+    {"x-extra", SAMPLE_ONE, {"1", "{a: [b, {c: null}], d: 1.50}", "{a: ^, b: [^, ^]}", "[]"}},
 };
 
 /* Made otherwise: in `print_service`. */
@@ -202,6 +203,27 @@ static const char resources[] = "networks:\n"
                                 "models:\n"
                                 "  m1: {model: ai/small, context_size: 1024}\n";
 
+/* As in double quotes. */
+static const char *const texts[] = {
+    "",           "~",           "null",      "true",
+    "yes",        "0x1f",        "0o17",      "1e3",
+    "1_000",      "1:30",        "<<",        "=",
+    "2001-01-01", "-",           "- a",       "? a",
+    ": a",        "a: b",        "a #b",      "# a",
+    "'a'",        "\\\"a",       "a\\\\b",    "%a",
+    "@a",         "`a",          "!a",        "&a",
+    "*a",         "|",           ">",         "{a",
+    "[a",         ", a",         " a",        "a ",
+    "a\\n",       "\\na",        "a\\nb\\n",  "a\\n\\nb",
+    " a\\nb",     "a\\tb",       "\\ta",      "a\\r\\n",
+    "a\\eb",      "a\\u0085b",   "a\\u2028b", "\\ufeffa",
+    "\\u00e9",    "\\U0001f600", "a\\x7fb",   ".inf",
+    ".5",         "+1",          "$$",        "$${a}",
+    "---",        "...",         "a\\nb ",    "a\\n ",
+    "\\n",        "\\n\\n",      "1e400",     "99999999999999999999",
+};
+enum { N_TEXTS = sizeof(texts) / sizeof(texts[0]) };
+
 /* ---- dice -------------------------------------------------------------------------------------
  */
 
@@ -224,6 +246,7 @@ struct printer {
     struct dice content;
     struct dice order;
     uint32_t service; /* its number */
+    uint32_t text; /* of the value that is printed: its items' texts follow from it, in any order */
     unsigned flags;
 };
 
@@ -250,12 +273,15 @@ static void shuffle(struct printer *printer, const char **items, uint32_t n)
 static void print_item(struct printer *printer, const char *item)
 {
     uint32_t earlier = dice_below(&printer->content, printer->service);
+    uint32_t text = printer->text + 7U * (unsigned char)*item;
 
     for (; *item; item++) {
         if (*item == '%')
             buf_add_char(printer->out, letters[earlier]);
         else if (*item == '#')
             buf_add_char(printer->out, letters[printer->service]);
+        else if (*item == '^')
+            buf_printf(printer->out, "\"%s\"", texts[text++ % N_TEXTS]);
         else
             buf_add_char(printer->out, *item);
     }
@@ -291,6 +317,7 @@ static void print_value(struct printer *printer, const struct sample *sample)
 {
     uint32_t n = count_items(sample);
 
+    printer->text = dice_below(&printer->content, N_TEXTS);
     buf_add_text(printer->out, random_tag(printer));
     if (sample->kind == SAMPLE_ONE)
         print_item(printer, sample->items[dice_below(&printer->content, n)]);
