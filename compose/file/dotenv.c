@@ -393,12 +393,17 @@ int dotenv_parse(struct report *report, uint32_t file, enum dotenv_format format
         .rest = report->sources.items[file].text,
         .line = 1,
     };
+    const char *nul;
     int result;
 
     if (str_starts_with(reader.rest, "\xef\xbb\xbf"))
         reader.rest = (struct str){reader.rest.data + 3, reader.rest.len - 3};
-    if (reader.rest.len > 0 && memchr(reader.rest.data, 0, reader.rest.len))
+    nul = reader.rest.len > 0 ? memchr(reader.rest.data, 0, reader.rest.len) : NULL;
+    if (nul) {
+        for (const char *at = reader.rest.data; at < nul; at++)
+            reader.line += *at == '\n';
         return fail(&reader, NULL, "NUL byte: this is no text file");
+    }
     result = read_lines(&reader, format);
     if (result == 0)
         *ret = (struct dotenv){.items = vec_to_arena(&reader.entries, report->arena),

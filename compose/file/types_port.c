@@ -164,13 +164,18 @@ struct port_list {
     size_t capacity;
 };
 
+static bool is_short_form(const struct node *item)
+{
+    return item->kind == NODE_SCALAR && (item->type == NODE_TEXT || item->type == NODE_INT);
+}
+
 /* An item as entries of the long list. A short form that can't be parsed is reported and stays;
  * binding passes over it. Returns -1 when there are too many. */
 static int add_long(struct load *load, const struct node *item, struct port_list *list)
 {
     struct short_port port = {0};
     struct error error = ERROR_INIT;
-    bool is_short = item->kind == NODE_SCALAR;
+    bool is_short = is_short_form(item);
     unsigned n_ports = 1;
 
     if (is_short && parse_short(item->text, &port, &error) < 0) {
@@ -204,12 +209,6 @@ static struct node *ports_canonical(struct load *load, const struct field *field
     (void)field;
     if (node->kind != NODE_LIST)
         return NULL;
-    for (size_t i = 0; i < node->n; i++) {
-        const struct node *item = node->entries[i].value;
-
-        if (item->kind == NODE_SCALAR && item->type != NODE_TEXT && item->type != NODE_INT)
-            return NULL;
-    }
     for (size_t i = 0; i < node->n && load->n_ports <= PORTS_MAX && result == 0; i++) {
         report_enter_index(&load->report, i);
         result = add_long(load, node->entries[i].value, &ports);
@@ -253,7 +252,7 @@ static void ports_decode(struct load *load, const struct field *field, const str
         const struct node *item = node->entries[i].value;
         struct service_port *port = &service->ports[service->n_ports];
 
-        if (item->kind == NODE_SCALAR && (item->type == NODE_TEXT || item->type == NODE_INT))
+        if (is_short_form(item))
             continue; /* reported as a short form */
         report_enter_index(&load->report, i);
         if (item->kind != NODE_MAP) {

@@ -536,18 +536,40 @@ static void read_event(struct reader *reader, const yaml_event_t *event, struct 
     }
 }
 
+/* Where the text ends: behind the last line that says something. */
+static struct span end_of_text(const struct reader *reader)
+{
+    struct span span = {.file = reader->file, .line = 1, .column = 1};
+    struct str text = reader->text;
+    size_t at = 0;
+
+    while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    for (; at < text.len; span.column++) {
+        if (text.data[at] == '\n') {
+            span.line++;
+            span.column = 0;
+        }
+        at += character_length((const unsigned char *)text.data + at, text.len - at);
+    }
+    return span;
+}
+
 static void report_syntax(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
     struct span begin = span_at(reader, parser->context_mark);
     struct span span = span_at(reader, parser->problem_mark);
+    struct span end = end_of_text(reader);
     const char *problem = parser->problem ? parser->problem : "not YAML";
     const char *hint = NULL;
 
     if (strstr(problem, "cannot start any token"))
         hint = "a tab or a reserved character stands where a value begins: indent with spaces, "
                "quote the value";
-    if (parser->context && begin.line != span.line)
+    if (span.line > end.line)
+        span = end;
+    if (parser->context && begin.line < span.line)
         report_error(reader->report, span, hint, "%s (%s that begins at line %u)", problem,
                      parser->context, begin.line);
     else

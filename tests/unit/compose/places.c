@@ -65,7 +65,7 @@ TEST(an_unclosed_block_names_a_line_that_exists)
 {
     struct error err = ERROR_INIT;
 
-    CHECK_CONTAINS(said_about("x-a: {\r\r\r}\nservices:\n  a: [\n", &err), "-:4:1: error: ");
+    CHECK_CONTAINS(said_about("x-a: {\r\r\r}\nservices:\n  a: [\n", &err), "-:3:7: error: ");
     CHECK_CONTAINS(said_about("x-a: {\r\r\r}\nservices:\n  a:\n    b: 1\n   c: 2\n", &err),
                    "begins at line 3)");
 }
