@@ -187,7 +187,8 @@ services:
   x: {image: "same:1", build: ./a}
   y: {image: "same:1", build: ./b}
 END
-    run berth config -q
+    berth config -q
+    run berth plan
     equal "$status" 2
     matches "$output" 'compose.yaml:4:.*compose.yaml:3:'
 }
