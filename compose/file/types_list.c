@@ -566,17 +566,37 @@ static size_t count_addresses(const struct node *list)
     return n;
 }
 
+/* What stands in the mapping where an address, or a list of them, is wanted. */
+static void report_wrong_hosts(struct load *load, const struct node *map)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        const struct node *value = map->entries[i].value;
+
+        report_enter_key(&load->report, map->entries[i].key);
+        if (value->kind != NODE_LIST && !node_is_text(value))
+            wrong_type(load, value, "a list or string");
+        for (size_t k = 0; value->kind == NODE_LIST && k < value->n; k++) {
+            report_enter_index(&load->report, k);
+            (void)want_text(load, value->entries[k].value);
+            report_leave(&load->report);
+        }
+        report_leave(&load->report);
+    }
+}
+
 static void hosts_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
     struct pairs *pairs = SLOT(struct pairs, object, field);
 
     if (node->kind == NODE_MAP) { /* the long form failed on a value */
-        wrong_type(load, node, "a list, or a mapping of names to addresses");
+        report_wrong_hosts(load, node);
         return;
     }
-    if (!want_kind(load, node, WANT_LIST))
+    if (node->kind != NODE_LIST) {
+        wrong_type(load, node, "a mapping or a list");
         return;
+    }
     pairs->items = arena_new_array(load->arena, struct pair, count_addresses(node) + 1);
     for (size_t i = 0; i < node->n; i++) {
         const struct node *item = node->entries[i].value;

@@ -89,3 +89,22 @@ END
     matches "$output" 'compose.yaml:3:46: warning: service "one": `cpu_count` has no effect'
     state_is two running
 }
+
+@test "config prints what up refuses" {
+    compose <<'END'
+services:
+  one:
+    image: box
+    build: {context: ., args: [A=1]}
+    ports: ["5000:5000/sctp"]
+  two:
+    image: box
+    build: {context: ., args: [A=2]}
+END
+    matches "$(berth config)" 'protocol: sctp'
+    berth config -q
+    sed -i '/A=2/d' compose.yaml
+    run berth plan
+    equal "$status" 2
+    matches "$output" 'compose.yaml:6:13: error: service "one": `ports\[0\].protocol: sctp` is not honoured yet'
+}
