@@ -74,6 +74,29 @@ static void check_doubles(struct load *load, const struct node *map)
     }
 }
 
+/* Nor can one item be put in its place and given: which of them would stay? */
+static void check_double_items(struct load *load, const struct field *field,
+                               const struct node *list)
+{
+    struct node *keyed = node_new(load->arena, NODE_MAP, list->span, list->n);
+    struct node_index index;
+
+    for (size_t i = 0; field->unique && i < list->n; i++) {
+        const struct node_entry *entry = &list->entries[i];
+        const char *key = field->unique(load->arena, entry->value);
+
+        if (key && entry->value->tag != NODE_RESET)
+            node_add(keyed, key, entry->value->span, entry->value);
+    }
+    index = node_index_make(load->arena, keyed);
+    for (size_t i = 1; i < index.n; i++) {
+        if (strcmp(index.sorted[i - 1]->key, index.sorted[i]->key) == 0)
+            report_error(&load->report, index.sorted[i]->span, NULL,
+                         "%s: this item stands here twice, once with a tag",
+                         report_path(&load->report));
+    }
+}
+
 static bool takes_tags(struct load *load, const struct field *field, const struct node *list)
 {
     if (field->merge != MERGE_REPLACE && field->merge != MERGE_POOLS)
@@ -117,6 +140,8 @@ const struct node *item_tags_canonical(struct load *load, const struct field *fi
     }
     if (result->kind == NODE_MAP)
         check_doubles(load, result);
+    else
+        check_double_items(load, field, result);
     result->tag = list->tag;
     result->has_tags = true;
     return result;

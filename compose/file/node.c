@@ -199,6 +199,22 @@ static bool equal_maps(struct arena *arena, const struct node *a, const struct n
     return true;
 }
 
+/* Of one type: `~` is null, and 0xa is 10. */
+static bool equal_scalars(const struct node *a, const struct node *b)
+{
+    int64_t first;
+    int64_t second;
+
+    if (a->type == NODE_NULL)
+        return true;
+    if (a->type == NODE_BOOL)
+        return node_bool_value(a->text) == node_bool_value(b->text);
+    if (a->type == NODE_INT && node_int_value((struct str){a->text, a->text_len}, &first) &&
+        node_int_value((struct str){b->text, b->text_len}, &second))
+        return first == second;
+    return a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len) == 0;
+}
+
 bool node_equal(struct arena *arena, const struct node *a, const struct node *b)
 {
     if (a == b)
@@ -206,7 +222,7 @@ bool node_equal(struct arena *arena, const struct node *a, const struct node *b)
     if (a->kind != b->kind || a->n != b->n || (a->kind == NODE_SCALAR && a->type != b->type))
         return false;
     if (a->kind == NODE_SCALAR)
-        return a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len) == 0;
+        return equal_scalars(a, b);
     if (a->kind == NODE_MAP)
         return equal_maps(arena, a, b);
     for (size_t i = 0; i < a->n; i++) {
