@@ -50,11 +50,11 @@ static int read_files(struct load *load, const struct strings *paths,
     return result;
 }
 
-/* The last name: of the documents, interpolated; the empty one counts. */
-static int find_name(struct load *load, const struct yaml_documents *documents, const char **ret,
-                     struct span *ret_span)
+/* The last name: of the documents, interpolated; the empty one counts. One that is wrong is
+ * reported, and does not keep what else is wrong from being found. */
+static void find_name(struct load *load, const struct yaml_documents *documents, const char **ret,
+                      struct span *ret_span)
 {
-    size_t n_errors = load->report.n_errors;
     size_t n_bytes = 0;
 
     for (size_t i = 0; i < documents->n; i++) {
@@ -72,7 +72,6 @@ static int find_name(struct load *load, const struct yaml_documents *documents, 
         }
         report_leave(&load->report);
     }
-    return load->report.n_errors > n_errors ? -1 : 0;
 }
 
 static void warn_version(struct load *load, const struct node *document)
@@ -250,9 +249,10 @@ static int load_project(struct load *load, struct yaml_documents *documents, str
     const char *name = NULL;
     struct span name_span = {0};
 
-    if (discover_files(load, &paths, err) < 0 || read_files(load, &paths, documents) < 0 ||
-        find_name(load, documents, &name, &name_span) < 0 ||
-        discover_name(load, name, name_span, err) < 0)
+    if (discover_files(load, &paths, err) < 0 || read_files(load, &paths, documents) < 0)
+        return -1;
+    find_name(load, documents, &name, &name_span);
+    if (discover_name(load, name, name_span, err) < 0)
         return -1;
     load->root_environment = load->environment;
     load->root_directory = load->directory;
