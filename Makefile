@@ -277,7 +277,8 @@ fuzz: $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/bin/%) $(SEED_TESTS)  ## libFuzze
 	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; \
 	    case $$fuzzer in load|merge) tests/fuzz/seeds-from-golden $$fuzzer build/fuzz/corpus/$$fuzzer ;; esac; \
 	    { cat tests/fuzz/$$fuzzer.dict 2>/dev/null || :; $(B)/tests/fuzz/$$fuzzer --dictionary; } > build/fuzz/$$fuzzer.dict; \
-	    build/fuzz/bin/$$fuzzer -dict=build/fuzz/$$fuzzer.dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    dict=; [ ! -s build/fuzz/$$fuzzer.dict ] || dict=-dict=build/fuzz/$$fuzzer.dict; \
+	    build/fuzz/bin/$$fuzzer $$dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 	        -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$fuzzer tests/fuzz/seeds/$$fuzzer; done
 
 bench: all  ## measure berth beside its peers
