@@ -267,7 +267,7 @@ static const struct field service_fields[] = {
     KEPT("mem_reservation", "Memory it keeps when memory is short, such as 256m.",
          .type = &kept_bytes),
     KEPT("memswap_limit", "Most memory and swap together; -1: no limit on swap.",
-         .type = &kept_bytes, .pattern = "^-1$|" BYTES_PATTERN, .range = RANGE(-1, INT64_MAX)),
+         .type = &kept_bytes, .pattern = "^-[01]$|" BYTES_PATTERN, .range = RANGE(-1, INT64_MAX)),
     KEPT("mem_swappiness", "How readily its memory is swapped out, 0 to 100.",
          .type = &kept_int_text, .range = RANGE(0, 100)),
     KEPT("mac_address", "Hardware address of its interface.", .type = &kept_text,
