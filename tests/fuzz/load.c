@@ -152,9 +152,11 @@ static void read_arg(struct case_ *c, struct str line)
         add(&c->options.profiles, c->profiles, value);
     else if (str_is(word, "env-file") && is_safe_name(rest))
         add(&c->options.env_files, c->env_files, value);
-    else if (str_is(word, "service"))
+    else if (str_is(word, "service")) {
         add(&c->options.services, c->services, value);
-    else if (str_is(word, "env"))
+        /* as every command that prints: alone, its links would lead nowhere */
+        c->options.flags |= PROJECT_WITH_DEPENDENCIES;
+    } else if (str_is(word, "env"))
         add_variable(c, rest);
     else if (str_is(word, "name"))
         c->options.name = value;
