@@ -31,9 +31,7 @@ static const struct node *interpolate_member(struct load *load, const struct nod
     report_enter_key(&load->report, key);
     value = interpolate_node(&load->report, entry->value, &load->variables, &load->n_interpolated);
     report_leave(&load->report);
-    copy = node_copy(load->arena, map, 0);
-    copy->tag = map->tag;
-    copy->has_tags = map->has_tags;
+    copy = node_edit(load->arena, map);
     copy->entries[entry - map->entries].value = value;
     return copy;
 }
@@ -91,9 +89,7 @@ static const struct node *fill_in_foreign(struct load *load, const struct node *
         if (value == node->entries[i].value)
             continue;
         if (!copy) {
-            copy = node_copy(load->arena, node, 0);
-            copy->tag = node->tag;
-            copy->has_tags = node->has_tags;
+            copy = node_edit(load->arena, node);
         }
         copy->entries[i].value = value;
     }
@@ -114,9 +110,7 @@ const struct node *interpolate_references(struct load *load, const struct node *
     services = node_find(document, "services");
     if (!services || services->value->kind != NODE_MAP)
         return document;
-    followed = node_copy(load->arena, services->value, 0);
-    followed->tag = services->value->tag;
-    followed->has_tags = services->value->has_tags;
+    followed = node_edit(load->arena, services->value);
     report_enter_key(&load->report, "services");
     for (size_t i = 0; i < followed->n; i++) {
         report_enter_key(&load->report, followed->entries[i].key);
@@ -125,9 +119,7 @@ const struct node *interpolate_references(struct load *load, const struct node *
         report_leave(&load->report);
     }
     report_leave(&load->report);
-    copy = node_copy(load->arena, document, 0);
-    copy->tag = document->tag;
-    copy->has_tags = document->has_tags;
+    copy = node_edit(load->arena, document);
     copy->entries[services - document->entries].value = followed;
     return copy;
 }

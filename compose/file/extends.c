@@ -325,9 +325,7 @@ const struct node *extends_resolve(struct load *load, const struct node *documen
     if (!entry || entry->value->kind != NODE_MAP)
         return document;
     sheet = new_sheet(load, entry->value, load->directory);
-    services = node_copy(load->arena, entry->value, 0);
-    services->tag = entry->value->tag;
-    services->has_tags = entry->value->has_tags;
+    services = node_edit(load->arena, entry->value);
     for (size_t i = 0; i < services->n; i++) {
         const struct node *service = follow(&extender, sheet, &entry->value->entries[i], NULL);
 
@@ -335,9 +333,8 @@ const struct node *extends_resolve(struct load *load, const struct node *documen
             services->entries[i].value = service;
         services->has_tags |= service && service->has_tags;
     }
-    copy = node_copy(load->arena, document, 0);
-    copy->tag = document->tag;
-    copy->has_tags = document->has_tags | services->has_tags;
+    copy = node_edit(load->arena, document);
+    copy->has_tags |= services->has_tags;
     copy->entries[entry - document->entries].value = services;
     return copy;
 }

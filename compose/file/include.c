@@ -161,16 +161,6 @@ static int decode_element(struct load *load, const struct node *element, struct 
 /* ---- its tree --------------------------------------------------------------------------------
  */
 
-/* A mapping's copy; the entries may be given other values. */
-static struct node *copy_map(struct load *load, const struct node *map)
-{
-    struct node *copy = node_copy(load->arena, map, 0);
-
-    copy->tag = map->tag;
-    copy->has_tags = map->has_tags;
-    return copy;
-}
-
 /* A value as the tree has it: without interpolation, a dollar is still to be read as one. */
 static const char *printed_text(struct load *load, const char *value)
 {
@@ -198,7 +188,7 @@ static const struct node *resolve_variables(struct load *load, const struct node
 
     if (!entry || entry->value->kind != NODE_MAP)
         return object;
-    variables = copy_map(load, entry->value);
+    variables = node_edit(load->arena, entry->value);
     for (size_t i = 0; i < variables->n; i++) {
         struct node_entry *variable = &variables->entries[i];
         struct str name = str_from(variable->key);
@@ -210,7 +200,7 @@ static const struct node *resolve_variables(struct load *load, const struct node
         variable->value =
             node_new_text(load->arena, printed_text(load, value), variable->value->span);
     }
-    copy = copy_map(load, object);
+    copy = node_edit(load->arena, object);
     copy->entries[entry - object->entries].value = variables;
     return copy;
 }
@@ -234,7 +224,7 @@ static const struct node *resolve_build(struct load *load, const struct node *se
                  node_new_text(load->arena, load->directory, entry->span));
         build = whole;
     }
-    copy = copy_map(load, service);
+    copy = node_edit(load->arena, service);
     copy->entries[entry - service->entries].value = build;
     return copy;
 }
@@ -282,11 +272,11 @@ static const struct node *resolve_tree(struct load *load, const struct node *roo
     services = node_find(root, "services");
     if (!services || services->value->kind != NODE_MAP)
         return root;
-    section = copy_map(load, services->value);
+    section = node_edit(load->arena, services->value);
     for (size_t i = 0; i < section->n; i++)
         section->entries[i].value =
             resolve_build(load, resolve_variables(load, section->entries[i].value, "environment"));
-    copy = copy_map(load, root);
+    copy = node_edit(load->arena, root);
     copy->entries[services - root->entries].value = section;
     return copy;
 }

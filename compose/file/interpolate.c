@@ -392,9 +392,7 @@ const struct node *interpolate_node(struct report *report, const struct node *no
         expanded = interpolate_node(report, value, variables, n_bytes);
         report_leave(report);
         if (expanded != value && !changed) {
-            changed = node_copy(report->arena, node, 0);
-            changed->tag = node->tag;
-            changed->has_tags = node->has_tags;
+            changed = node_edit(report->arena, node);
         }
         if (changed)
             changed->entries[i].value = expanded;

@@ -73,6 +73,15 @@ struct node *node_copy(struct arena *arena, const struct node *node, size_t extr
     return copy;
 }
 
+struct node *node_edit(struct arena *arena, const struct node *node)
+{
+    struct node *copy = node_copy(arena, node, 0);
+
+    copy->tag = node->tag;
+    copy->has_tags = node->has_tags;
+    return copy;
+}
+
 const struct node_entry *node_find(const struct node *node, const char *key)
 {
     if (!node || node->kind != NODE_MAP)

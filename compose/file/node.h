@@ -58,6 +58,8 @@ struct node *node_new_scalar(struct arena *arena, enum node_type type, const cha
 void node_add(struct node *node, const char *key, struct span span, const struct node *value);
 /* A map's or list's copy with room for `extra` more entries; the entries' values are shared. */
 struct node *node_copy(struct arena *arena, const struct node *node, size_t extra);
+/* The same with its tag, to give some entries other values: what stays of the document it is in. */
+struct node *node_edit(struct arena *arena, const struct node *node);
 
 /* A map without doubles: of entries of one key the last one stays, in the place of the first. */
 struct node *node_last_wins(struct arena *arena, struct node *map);

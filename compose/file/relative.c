@@ -110,9 +110,7 @@ static const struct node *resolve(struct load *load, const struct node *outer,
         if (value == entry->value)
             continue;
         if (!copy) {
-            copy = node_copy(load->arena, node, 0);
-            copy->tag = node->tag;
-            copy->has_tags = node->has_tags;
+            copy = node_edit(load->arena, node);
         }
         copy->entries[i].value = value;
     }
