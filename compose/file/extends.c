@@ -342,29 +342,17 @@ const struct node *extends_resolve(struct load *load, const struct node *documen
 /* ---- the key ----------------------------------------------------------------------------------
  */
 
+/* Only noted: most files have none. */
 static struct node *extends_canonical(struct load *load, const struct field *field,
                                       const struct node *node)
 {
-    struct node *map;
-
-    (void)field;
-    load->n_extends++;
-    if (!node_is_text(node))
-        return NULL;
-    map = node_new(load->arena, NODE_MAP, node->span, 1);
-    node_add(map, "service", node->span, node);
-    return map;
-}
-
-static void extends_decode(struct load *load, const struct field *field, const struct node *node,
-                           void *object)
-{
-    (void)load;
     (void)field;
     (void)node;
-    (void)object;
+    load->n_extends++;
+    return NULL;
 }
 
 const struct field_type type_extends = {.canonical = extends_canonical,
-                                        .decode = extends_decode,
+                                        .text_key = "service",
+                                        .decode = decode_nothing,
                                         .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};

@@ -137,6 +137,15 @@ static const struct node *untagged(struct load *load, const struct node *node)
     return plain;
 }
 
+static struct node *mapping_of_text(struct load *load, const struct field *field,
+                                    const struct node *text)
+{
+    struct node *map = node_new(load->arena, NODE_MAP, text->span, 1);
+
+    node_add(map, field->type->text_key, text->span, text);
+    return map;
+}
+
 const struct node *field_canonical(struct load *load, const struct field *field,
                                    const struct node *node)
 {
@@ -149,6 +158,8 @@ const struct node *field_canonical(struct load *load, const struct field *field,
         return item_tags_canonical(load, field, node);
     if (field->type->canonical)
         longer = field->type->canonical(load, field, untagged(load, node));
+    if (!longer && field->type->text_key && node_is_text(node))
+        longer = mapping_of_text(load, field, untagged(load, node));
     if (field->shape) {
         deeper = canonical_children(load, field, longer ? longer : node);
         longer = deeper ? deeper : longer;

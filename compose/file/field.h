@@ -85,6 +85,7 @@ struct field_type {
      * value says nothing (an empty list), or was reported. */
     const struct node *(*keep)(struct load *load, const struct field *field,
                                const struct node *node);
+    const char *text_key; /* a text stands for a mapping that has it under this key */
     struct schema schema;
     bool judges;     /* notes itself which values are not honoured */
     bool wraps_text; /* the long form has a short text whole: its variables don't matter */

@@ -504,32 +504,9 @@ const struct node *include_resolve(struct load *load, const struct node *documen
 /* ---- the key ---------------------------------------------------------------------------------
  */
 
-static void include_decode(struct load *load, const struct field *field, const struct node *node,
-                           void *object)
-{
-    (void)load;
-    (void)field;
-    (void)node;
-    (void)object;
-}
-
-static struct node *item_canonical(struct load *load, const struct field *field,
-                                   const struct node *node)
-{
-    struct node *map;
-
-    (void)field;
-    if (!node_is_text(node))
-        return NULL;
-    map = node_new(load->arena, NODE_MAP, node->span, 1);
-    node_add(map, "path", node->span, node);
-    return map;
-}
-
 static const struct schema text_schema = {.forms = SCHEMA_TEXT};
 
-const struct field_type type_include = {.decode = include_decode,
+const struct field_type type_include = {.decode = decode_nothing,
                                         .schema = {.forms = SCHEMA_LIST, .items = &text_schema}};
-const struct field_type type_include_item = {.canonical = item_canonical,
-                                             .decode = include_decode,
-                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
+const struct field_type type_include_item = {
+    .text_key = "path", .decode = decode_nothing, .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};

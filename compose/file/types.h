@@ -192,6 +192,9 @@ bool security_opt_is_no_new_privileges(const char *option, bool *ret);
 /* ---- helpers for types ------------------------------------------------------------------------
  */
 
+/* Of values that are bound, or followed, by something else: a section's type, another step. */
+void decode_nothing(struct load *load, const struct field *field, const struct node *node,
+                    void *object);
 /* "PATH must be a string", and what to do about it. */
 void wrong_type(struct load *load, const struct node *node, const char *wanted);
 /* The text of a string scalar, else an error and NULL. */

@@ -138,19 +138,6 @@ const struct field_type kept_ssh = {
 /* ---- secrets ----------------------------------------------------------------------------------
  */
 
-static struct node *secret_canonical(struct load *load, const struct field *field,
-                                     const struct node *node)
-{
-    struct node *map;
-
-    (void)field;
-    if (!node_is_text(node))
-        return NULL;
-    map = node_new(load->arena, NODE_MAP, node->span, 1);
-    node_add(map, "source", node->span, node);
-    return map;
-}
-
 static const struct node *keep_secret(struct load *load, const struct field *field,
                                       const struct node *node)
 {
@@ -170,10 +157,8 @@ const char *unique_build_secret(struct arena *arena, const struct node *item)
     return target && target->kind == NODE_SCALAR ? target->text : NULL;
 }
 
-const struct field_type kept_build_secret = {.canonical = secret_canonical,
-                                             .wraps_text = true,
-                                             .keep = keep_secret,
-                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
+const struct field_type kept_build_secret = {
+    .text_key = "source", .keep = keep_secret, .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
 
 /* ---- ulimits ----------------------------------------------------------------------------------
  */

@@ -33,19 +33,6 @@ const struct field_type type_object_or_null = {.decode = object_decode,
 const struct field_type type_object_or_text = {.decode = object_decode,
                                                .schema = {.forms = SCHEMA_MAP | SCHEMA_TEXT}};
 
-static struct node *build_canonical(struct load *load, const struct field *field,
-                                    const struct node *node)
-{
-    struct node *map;
-
-    (void)field;
-    if (!node_is_text(node))
-        return NULL;
-    map = node_new(load->arena, NODE_MAP, node->span, 1);
-    node_add(map, "context", node->span, node);
-    return map;
-}
-
 static void build_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
@@ -73,8 +60,7 @@ static const struct node *build_encode(const struct encoder *encoder, const stru
     return build->context ? shape_encode(encoder, field->shape, build) : NULL;
 }
 
-const struct field_type type_build = {.canonical = build_canonical,
-                                      .wraps_text = true,
+const struct field_type type_build = {.text_key = "context",
                                       .decode = build_decode,
                                       .encode = build_encode,
                                       .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};

@@ -48,20 +48,11 @@ static struct node *resource_canonical(struct load *load, const struct field *fi
     return map;
 }
 
-static void resource_decode(struct load *load, const struct field *field, const struct node *node,
-                            void *object)
-{
-    (void)load;
-    (void)field;
-    (void)node;
-    (void)object; /* bound by the section's type */
-}
-
 const struct field_type type_resource = {.canonical = resource_canonical,
-                                         .decode = resource_decode,
+                                         .decode = decode_nothing,
                                          .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
 const struct field_type type_file_object = {
-    .canonical = resource_canonical, .decode = resource_decode, .schema = {.forms = SCHEMA_MAP}};
+    .canonical = resource_canonical, .decode = decode_nothing, .schema = {.forms = SCHEMA_MAP}};
 
 static const struct node *plain_encode(const struct encoder *encoder, const struct field *field,
                                        const void *object)

@@ -11,32 +11,8 @@
 static const char secrets_directory[] = "/run/secrets/";
 static const char configs_directory[] = "/";
 
-static struct node *file_canonical(struct load *load, const struct field *field,
-                                   const struct node *node)
-{
-    struct node *map;
-
-    (void)field;
-    if (!node_is_text(node))
-        return NULL;
-    map = node_new(load->arena, NODE_MAP, node->span, 1);
-    node_add(map, "source", node->span, node);
-    return map;
-}
-
-static void file_decode(struct load *load, const struct field *field, const struct node *node,
-                        void *object)
-{
-    (void)load;
-    (void)field;
-    (void)node;
-    (void)object; /* bound by the list's type */
-}
-
-const struct field_type type_service_file = {.canonical = file_canonical,
-                                             .wraps_text = true,
-                                             .decode = file_decode,
-                                             .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
+const struct field_type type_service_file = {
+    .text_key = "source", .decode = decode_nothing, .schema = {.forms = SCHEMA_TEXT | SCHEMA_MAP}};
 
 /* ---- lists ------------------------------------------------------------------------------------
  */
