@@ -18,28 +18,12 @@
 #include "engine/base/fs.h"
 #include "engine/base/path.h"
 #include "tests/compose_laws.h"
-#include "tests/fuzz/mutate_world.h"
 
 enum { FILES_MAX = 16, ARGS_MAX = 16, NAME_MAX_BYTES = 40 };
 
 static const char mark[] = "=== ";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
-                                 size_t other_size, uint8_t *out, size_t max, unsigned seed);
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
-{
-    return mutate_yaml(data, size, max, seed);
-}
-
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
-                                 size_t other_size, uint8_t *out, size_t max, unsigned seed)
-{
-    return mutate_splice((struct str){(const char *)data, size},
-                         (struct str){(const char *)other, other_size}, out, max, seed);
-}
 
 struct case_ {
     struct arena *arena;

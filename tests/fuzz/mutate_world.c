@@ -3,20 +3,26 @@
  * subtrees (a line and those indented deeper below it) are removed, doubled, moved and exchanged,
  * values become others that mean something somewhere, tags and anchors appear. */
 
-#include "tests/fuzz/mutate_world.h"
-
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "compose/file/field.h"
 #include "compose/file/shapes.h"
 #include "engine/base/buf.h"
+#include "engine/base/str.h"
 #include "engine/base/vec.h"
 
 enum { LINES_MAX = 4000, WALK_MAX = 12 };
 
 /* libFuzzer's own; not there when the seeds run as ordinary tests. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max) __attribute__((weak));
+
+/* What libFuzzer and main.c find here when a fuzzer is linked with this file. */
+size_t LLVMFuzzerCustomMutator(uint8_t *text, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
+                                 size_t other_size, uint8_t *out, size_t max, unsigned seed);
+void mutate_print_dictionary(void);
 
 struct lines {
     struct str *items;
@@ -326,7 +332,9 @@ static size_t take(const struct buf *from, uint8_t *out, size_t max)
     return n;
 }
 
-size_t mutate_yaml(uint8_t *text, size_t size, size_t max, unsigned seed)
+/* One random mutation of `text` (room for `max` bytes), or what libFuzzer does to bytes. Returns
+ * the new size. */
+size_t LLVMFuzzerCustomMutator(uint8_t *text, size_t size, size_t max, unsigned seed)
 {
     cleanup_buf struct buf changed = BUF_INIT;
     unsigned state = seed;
@@ -342,7 +350,9 @@ size_t mutate_yaml(uint8_t *text, size_t size, size_t max, unsigned seed)
     return take(&changed, text, max);
 }
 
-size_t mutate_splice(struct str text, struct str other, uint8_t *out, size_t max, unsigned seed)
+/* A subtree of `other` put into `data`, the result into `out`. Returns its size. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data, size_t size, const uint8_t *other,
+                                 size_t other_size, uint8_t *out, size_t max, unsigned seed)
 {
     cleanup_buf struct buf changed = BUF_INIT;
     unsigned state = seed;
@@ -351,8 +361,8 @@ size_t mutate_splice(struct str text, struct str other, uint8_t *out, size_t max
     size_t at;
     size_t from;
 
-    split(text, &lines);
-    split(other, &others);
+    split((struct str){(const char *)data, size}, &lines);
+    split((struct str){(const char *)other, other_size}, &others);
     if (lines.n > 0 && others.n > 0) {
         at = below(&state, lines.n);
         from = below(&state, others.n);
@@ -365,6 +375,7 @@ size_t mutate_splice(struct str text, struct str other, uint8_t *out, size_t max
     return take(&changed, out, max);
 }
 
+/* Every key of the tables, as libFuzzer reads a dictionary, to stdout (main.c). */
 void mutate_print_dictionary(void)
 {
     struct lines keys = {0};
