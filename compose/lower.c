@@ -254,9 +254,11 @@ static int64_t time_or_default(int64_t ns)
 
 static struct health_spec lower_health(const struct service_health *health)
 {
+    bool is_none = health->test.n > 0 && strcmp(health->test.items[0], "NONE") == 0;
+
     return (struct health_spec){
         .is_set = health->is_set,
-        .disabled = health->disable,
+        .disabled = health->disable || is_none,
         .test = health->test,
         .interval_ns = time_or_default(health->interval_ns),
         .timeout_ns = time_or_default(health->timeout_ns),

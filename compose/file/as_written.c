@@ -144,7 +144,7 @@ static const struct node *without_default(const struct encoder *encoder, const s
 
     if (!written || node_get(written, "dockerfile"))
         return build;
-    copy = encode_map(encoder, build->n);
+    copy = encode_object(encoder, build->n);
     for (size_t i = 0; i < build->n; i++) {
         if (strcmp(build->entries[i].key, "dockerfile") != 0)
             encode_put(copy, build->entries[i].key, build->entries[i].value);
@@ -160,7 +160,7 @@ const struct node *as_written(const struct encoder *encoder, const struct shape 
     if (!(flags & (PROJECT_NO_INTERPOLATE | PROJECT_NO_ENV_RESOLUTION | PROJECT_NO_NORMALIZE)) ||
         !source || source->kind != NODE_MAP)
         return encoded;
-    map = encode_map(encoder, encoded->n + source->n);
+    map = encode_object(encoder, encoded->n + source->n);
     for (size_t i = 0; i < shape->n_fields; i++) {
         const struct field *field = &shape->fields[i];
         const struct node *written = node_get(source, field->name.data);

@@ -2,124 +2,91 @@
 
 #include "compose/file/emit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "compose/file/field.h"
+#include "compose/file/key_order.h"
 #include "compose/file/node.h"
+#include "compose/file/scalar_style.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
+
+/* Longer ones are written as "? KEY" and ": VALUE"; YAML would allow 1024 bytes. */
+enum { SIMPLE_KEY_MAX = 128 };
 
 /* ---- YAML scalars -----------------------------------------------------------------------------
  */
 
-enum style { STYLE_PLAIN, STYLE_SINGLE, STYLE_DOUBLE, STYLE_LITERAL };
-
-static bool is_digit(char c)
+static char short_escape(uint32_t character, const char *characters, const char *letters)
 {
-    return c >= '0' && c <= '9';
+    const char *found =
+        character > 0 && character < 0x80 ? strchr(characters, (int)character) : NULL;
+
+    return found ? letters[found - characters] : 0;
 }
 
-/* What other readers of YAML would not take for text: YAML 1.1's booleans, sexagesimal numbers,
- * dates. */
-static bool is_ambiguous(struct str text)
+static void print_yaml_escape(struct buf *out, uint32_t c)
 {
-    static const char *const words[] = {"y", "n", "yes", "no", "on", "off", "<<", "="};
-    size_t n = 0;
+    char letter = short_escape(c, "\a\b\t\n\v\f\r\033\"\\", "abtnvfre\"\\");
 
-    for (size_t i = 0; text.len <= 3 && i < sizeof(words) / sizeof(words[0]); i++) {
-        if (text.len == strlen(words[i]) && strncasecmp(text.data, words[i], text.len) == 0)
-            return true;
-    }
-    if (!is_digit(text.data[0]) && text.data[0] != '-' && text.data[0] != '+')
-        return false;
-    while (n < text.len && (is_digit(text.data[n]) || strchr("-+:._ TZtz", text.data[n])))
-        n++;
-    return n == text.len && (memchr(text.data, ':', text.len) || memchr(text.data, '-', text.len));
+    if (letter)
+        buf_printf(out, "\\%c", letter);
+    else if (c == 0x85 || c == 0x2028 || c == 0x2029)
+        buf_printf(out, "\\%c", c == 0x85 ? 'N' : c == 0x2028 ? 'L' : 'P');
+    else if (c <= 0xff)
+        buf_printf(out, "\\x%02X", c);
+    else
+        buf_printf(out, c <= 0xffff ? "\\u%04X" : "\\U%08X", c);
 }
 
-/* What YAML does not take as it is, or takes for the end of a line. */
-static bool is_special(uint32_t character)
+static void print_json_escape(struct buf *out, uint32_t c)
 {
-    return (character < 0x20 && character != '\n') || (character >= 0x7f && character < 0xa0) ||
-           character == 0x2028 || character == 0x2029 || character == 0xfeff ||
-           (character >= 0xfffd && character <= 0xffff);
+    char letter = short_escape(c, "\b\t\n\f\r\"\\", "btnfr\"\\");
+
+    if (letter)
+        buf_printf(out, "\\%c", letter);
+    else
+        buf_printf(out, "\\u%04x", c);
 }
 
-static bool has_special(struct str text)
+static bool is_yaml_special(uint32_t c)
 {
-    while (text.len > 0) {
-        size_t len;
-
-        if (is_special(str_first_character(text, &len)))
-            return true;
-        text = (struct str){text.data + len, text.len - len};
-    }
-    return false;
+    return c == '\n' || c == '\t' || character_is_special(c);
 }
 
-static bool is_plain(struct str text)
+/* JSON wants less, but is read as YAML, too. */
+static bool is_json_special(uint32_t c)
 {
-    char next = text.len > 1 ? text.data[1] : ' ';
-
-    if (strchr("-?:", text.data[0]) ? next == ' ' : strchr(",[]{}#&*!|>'\"%@` ", text.data[0]) != 0)
-        return false;
-    if (str_starts_with(text, "---") || str_starts_with(text, "..."))
-        return false;
-    if (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == ':')
-        return false;
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        if ((text.data[i] == ':' && text.data[i + 1] == ' ') ||
-            (text.data[i] == ' ' && text.data[i + 1] == '#'))
-            return false;
-    }
-    return true;
+    return is_yaml_special(c) && c <= 0xffff;
 }
 
-static bool can_be_literal(struct str text)
-{
-    bool has_text = false;
-
-    if (text.data[0] == ' ' || text.data[0] == '\n')
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        has_text |= text.data[i] != '\n';
-        if (text.data[i] == ' ' && (i + 1 == text.len || text.data[i + 1] == '\n'))
-            return false;
-    }
-    return has_text;
-}
-
-static enum style style_of(struct str text)
-{
-    if (text.len == 0 || node_type_of(text) != NODE_TEXT || is_ambiguous(text) || has_special(text))
-        return STYLE_DOUBLE;
-    if (memchr(text.data, '\n', text.len))
-        return can_be_literal(text) ? STYLE_LITERAL : STYLE_DOUBLE;
-    return is_plain(text) ? STYLE_PLAIN : STYLE_SINGLE;
-}
-
-/* The escapes that JSON and YAML's double quotes share. */
-static void print_escaped(struct buf *out, struct str text)
+/* Between double quotes. A byte that is no text is written as U+FFFD. */
+static void print_quoted(struct buf *out, struct str text, bool (*is_special)(uint32_t),
+                         void (*print_escape)(struct buf *, uint32_t))
 {
     buf_add_char(out, '"');
     while (text.len > 0) {
         size_t len;
         uint32_t c = str_first_character(text, &len);
 
-        if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", (char)c);
-        else if (c == '\n')
-            buf_add_text(out, "\\n");
-        else if (c == '\t')
-            buf_add_text(out, "\\t");
-        else if (c == '\r')
-            buf_add_text(out, "\\r");
-        else if (is_special(c))
-            buf_printf(out, "\\u%04x", c);
+        if (c == '"' || c == '\\' || is_special(c))
+            print_escape(out, c);
         else
             buf_add(out, text.data, len);
         text = (struct str){text.data + len, text.len - len};
     }
     buf_add_char(out, '"');
+}
+
+static void print_double(struct buf *out, struct str text)
+{
+    print_quoted(out, text, is_yaml_special, print_yaml_escape);
+}
+
+static void print_json_text(struct buf *out, struct str text)
+{
+    print_quoted(out, text, is_json_special, print_json_escape);
 }
 
 static void print_single(struct buf *out, struct str text)
@@ -147,14 +114,13 @@ static void print_indent(struct buf *out, size_t level)
 
 static void print_literal(struct buf *out, struct str text, size_t level)
 {
-    size_t n_ends = 0;
+    bool starts_blank = text.data[0] == ' ' || text.data[0] == '\n';
+    bool has_end = text.data[text.len - 1] == '\n';
+    bool has_more_ends = has_end && (text.len == 1 || text.data[text.len - 2] == '\n');
     struct str line;
-    struct str rest = text;
+    struct str rest = {text.data, text.len - has_end};
 
-    while (n_ends < text.len && text.data[text.len - 1 - n_ends] == '\n')
-        n_ends++;
-    buf_add_text(out, n_ends == 0 ? "|-" : n_ends == 1 ? "|" : "|+");
-    rest.len -= n_ends > 0 ? 1 : 0;
+    buf_printf(out, "|%s%s", starts_blank ? "2" : "", has_more_ends ? "+" : has_end ? "" : "-");
     while (true) {
         struct str tail = {0};
         bool is_more = str_cut(rest, '\n', &line, &tail);
@@ -171,9 +137,9 @@ static void print_literal(struct buf *out, struct str text, size_t level)
     }
 }
 
-static void print_text(struct buf *out, struct str text, size_t level)
+static void print_text(struct buf *out, struct str text, size_t level, bool is_key)
 {
-    switch (style_of(text)) {
+    switch (scalar_style_of(text, is_key)) {
     case STYLE_PLAIN:
         buf_add_str(out, text);
         break;
@@ -181,7 +147,7 @@ static void print_text(struct buf *out, struct str text, size_t level)
         print_single(out, text);
         break;
     case STYLE_DOUBLE:
-        print_escaped(out, text);
+        print_double(out, text);
         break;
     case STYLE_LITERAL:
         print_literal(out, text, level);
@@ -210,15 +176,6 @@ static struct str double_dollars(struct printer *printer, const struct node *nod
     return buf_str(&printer->scratch);
 }
 
-static const char *number_text(struct printer *printer, const struct node *node, bool is_json)
-{
-    bool has_digits = strpbrk(node->text, "0123456789") != NULL;
-
-    if (node->type == NODE_INT || (is_json && has_digits))
-        return node_scalar_text(&printer->arena, node);
-    return node->text;
-}
-
 static void print_yaml_scalar(struct printer *printer, const struct node *node, size_t level)
 {
     switch (node->type) {
@@ -230,12 +187,45 @@ static void print_yaml_scalar(struct printer *printer, const struct node *node, 
         break;
     case NODE_INT:
     case NODE_FLOAT:
-        buf_add_text(printer->out, number_text(printer, node, false));
+        buf_add_text(printer->out, node_yaml_number(&printer->arena, node));
         break;
     case NODE_TEXT:
-        print_text(printer->out, double_dollars(printer, node), level);
+        print_text(printer->out, double_dollars(printer, node), level, false);
         break;
     }
+}
+
+/* ---- order ------------------------------------------------------------------------------------
+ */
+
+static int compare_naturally(const void *a, const void *b)
+{
+    return compare_keys_naturally((*(const struct node_entry *const *)a)->key,
+                                  (*(const struct node_entry *const *)b)->key);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    return strcmp((*(const struct node_entry *const *)a)->key,
+                  (*(const struct node_entry *const *)b)->key);
+}
+
+/* The entries as they are printed: a list's as they are, a mapping's sorted; of one that has an
+ * order of its own only the x-… at its end. */
+static const struct node_entry **in_order(struct printer *printer, const struct node *node,
+                                          int (*compare)(const void *, const void *))
+{
+    const struct node_entry **entries =
+        arena_new_array(&printer->arena, const struct node_entry *, node->n + 1);
+    size_t first = 0;
+
+    for (size_t i = 0; i < node->n; i++)
+        entries[i] = &node->entries[i];
+    while (node->is_ordered && first < node->n && !key_is_extension(entries[first]->key))
+        first++;
+    if (node->kind == NODE_MAP)
+        qsort(entries + first, node->n - first, sizeof(entries[0]), compare);
+    return entries;
 }
 
 /* ---- YAML -------------------------------------------------------------------------------------
@@ -255,28 +245,34 @@ static void print_yaml_value(struct printer *printer, const struct node *value, 
     }
 }
 
-static void print_yaml_entry(struct printer *printer, const struct node *node, size_t i,
-                             size_t level)
+static void print_yaml_entry(struct printer *printer, const struct node_entry *entry, size_t level)
 {
-    const struct node_entry *entry = &node->entries[i];
+    bool is_long = entry->key && strlen(entry->key) > SIMPLE_KEY_MAX;
 
-    if (node->kind == NODE_LIST) {
+    if (!entry->key) {
         buf_add_text(printer->out, "- ");
         print_yaml(printer, entry->value, level + 1, true);
         return;
     }
-    if (strchr(entry->key, '\n') || strlen(entry->key) > 100)
-        print_escaped(printer->out, str_from(entry->key));
-    else
-        print_text(printer->out, str_from(entry->key), level);
-    buf_add_char(printer->out, ':');
-    print_yaml_value(printer, entry->value, level + 1);
+    buf_add_text(printer->out, is_long ? "? " : "");
+    print_text(printer->out, str_from(entry->key), level, true);
+    if (is_long) {
+        buf_add_char(printer->out, '\n');
+        print_indent(printer->out, level);
+        buf_add_text(printer->out, ": ");
+        print_yaml(printer, entry->value, level + 1, true);
+    } else {
+        buf_add_char(printer->out, ':');
+        print_yaml_value(printer, entry->value, level + 1);
+    }
 }
 
 /* Ends with a newline. The first line is not indented behind a dash. */
 static void print_yaml(struct printer *printer, const struct node *node, size_t level,
                        bool is_after_dash)
 {
+    const struct node_entry **entries;
+
     if (node->kind == NODE_SCALAR) {
         print_yaml_scalar(printer, node, level);
         buf_add_char(printer->out, '\n');
@@ -286,10 +282,11 @@ static void print_yaml(struct printer *printer, const struct node *node, size_t 
         buf_add_text(printer->out, node->kind == NODE_MAP ? "{}\n" : "[]\n");
         return;
     }
+    entries = in_order(printer, node, compare_naturally);
     for (size_t i = 0; i < node->n; i++) {
         if (i > 0 || !is_after_dash)
             print_indent(printer->out, level);
-        print_yaml_entry(printer, node, i, level);
+        print_yaml_entry(printer, entries[i], level);
     }
 }
 
@@ -307,12 +304,15 @@ void node_print_yaml(struct buf *out, const struct node *root, enum dollars doll
 
 static void print_json_scalar(struct printer *printer, const struct node *node)
 {
+    bool is_number = node->type == NODE_INT || node->type == NODE_FLOAT;
+    const char *number = is_number ? node_json_number(&printer->arena, node) : NULL;
+
     if (node->type == NODE_TEXT)
-        print_escaped(printer->out, double_dollars(printer, node));
-    else if (node->type == NODE_FLOAT && !strpbrk(node->text, "0123456789")) /* .inf */
-        print_escaped(printer->out, str_from(node->text));
-    else if (node->type == NODE_INT || node->type == NODE_FLOAT)
-        buf_add_text(printer->out, number_text(printer, node, true));
+        print_json_text(printer->out, double_dollars(printer, node));
+    else if (is_number && !number) /* .inf */
+        print_json_text(printer->out, str_from(node_yaml_number(&printer->arena, node)));
+    else if (is_number)
+        buf_add_text(printer->out, number);
     else
         print_yaml_scalar(printer, node, 0);
 }
@@ -320,20 +320,22 @@ static void print_json_scalar(struct printer *printer, const struct node *node)
 static void print_json(struct printer *printer, const struct node *node, size_t level)
 {
     const char *brackets = node->kind == NODE_MAP ? "{}" : "[]";
+    const struct node_entry **entries;
 
     if (node->kind == NODE_SCALAR) {
         print_json_scalar(printer, node);
         return;
     }
+    entries = in_order(printer, node, compare_bytes);
     buf_add_char(printer->out, brackets[0]);
     for (size_t i = 0; i < node->n; i++) {
         buf_add_text(printer->out, i > 0 ? ",\n" : "\n");
         print_indent(printer->out, level + 1);
         if (node->kind == NODE_MAP) {
-            print_escaped(printer->out, str_from(node->entries[i].key));
+            print_json_text(printer->out, str_from(entries[i]->key));
             buf_add_text(printer->out, ": ");
         }
-        print_json(printer, node->entries[i].value, level + 1);
+        print_json(printer, entries[i]->value, level + 1);
     }
     if (node->n > 0) {
         buf_add_char(printer->out, '\n');

@@ -1,6 +1,7 @@
 #pragma once
 
-/* Nodes → text (private to compose/file). Dollars in values are doubled, so that the text can be
+/* Nodes → text (private to compose/file). Mappings are printed sorted, those that have an order of
+ * their own (node.h) in that one. Dollars in values are doubled, so that the text can be
  * loaded again; or left as they are, where variables are still to be filled in. */
 
 struct buf;

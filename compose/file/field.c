@@ -320,6 +320,7 @@ const struct node *shape_keep(struct load *load, const struct shape *shape, cons
             node_add(map, entry->key, entry->span, entry->value);
     }
     add_extensions(map, values);
+    map->is_ordered = true;
     return map;
 }
 
@@ -356,5 +357,6 @@ struct node *shape_encode(const struct encoder *encoder, const struct shape *sha
             node_add(map, field->name.data, map->span, value);
     }
     add_extensions(map, kept);
+    map->is_ordered = true;
     return map;
 }

@@ -32,28 +32,25 @@ static bool is_left_out(const char *outer, const char *key)
     return false;
 }
 
-/* Keys in order everywhere, without what is left out. `outer` is the key `depth` 1 hangs below. */
-static const struct node *sorted(struct arena *arena, const struct node *node, size_t depth,
+/* A copy without what is left out, and without an order of its keys, which are printed sorted.
+ * `outer` is the key `depth` 1 hangs below. */
+static const struct node *hashed(struct arena *arena, const struct node *node, size_t depth,
                                  const char *outer)
 {
-    struct node_index index = {0};
     struct node *copy;
 
     if (node->kind == NODE_SCALAR)
         return node;
     copy = node_new(arena, node->kind, (struct span){0}, node->n);
-    if (node->kind == NODE_MAP)
-        index = node_index_make(arena, node);
     for (size_t i = 0; i < node->n; i++) {
-        const struct node_entry *entry =
-            node->kind == NODE_MAP ? index.sorted[i] : &node->entries[i];
+        const struct node_entry *entry = &node->entries[i];
         const struct node *value;
 
         if (node->kind == NODE_MAP && depth <= 1 && is_left_out(outer, entry->key))
             continue;
         if (node->kind == NODE_MAP && depth == 0 && key_is_extension(entry->key))
             continue;
-        value = sorted(arena, entry->value, depth + 1, depth == 0 ? entry->key : outer);
+        value = hashed(arena, entry->value, depth + 1, depth == 0 ? entry->key : outer);
         if (value->n == 0 && entry->value->n > 0)
             continue; /* nothing is left of it */
         node_add(copy, entry->key, entry->span, value);
@@ -67,6 +64,6 @@ void project_print_hashed(struct buf *out, const struct service *service)
     struct encoder encoder = {.arena = &arena, .is_json = true};
 
     buf_add_text(out, "berth service 1\n");
-    node_print_json(out, sorted(&arena, shape_encode(&encoder, &service_shape, service), 0, NULL),
+    node_print_json(out, hashed(&arena, shape_encode(&encoder, &service_shape, service), 0, NULL),
                     DOLLARS_DOUBLED);
 }

@@ -1,15 +1,12 @@
-/* YAML nodes: making, finding, and what plain scalars mean. */
+/* YAML nodes: making and finding. */
 
 #include "compose/file/node.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/alloc.h"
 #include "engine/base/arena.h"
-#include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 
@@ -68,6 +65,7 @@ struct node *node_copy(struct arena *arena, const struct node *node, size_t extr
 {
     struct node *copy = node_new(arena, node->kind, node->span, node->n + extra);
 
+    copy->is_ordered = node->is_ordered;
     for (size_t i = 0; i < node->n; i++)
         node_add(copy, node->entries[i].key, node->entries[i].span, node->entries[i].value);
     return copy;
@@ -264,222 +262,6 @@ struct node *node_last_wins(struct arena *arena, struct node *map)
             node_add(unique, winners[i]->key, winners[i]->span, winners[i]->value);
     }
     return unique;
-}
-
-/* ---- plain scalars ------------------------------------------------------------------------- */
-
-static const struct {
-    const char *text;
-    enum node_type type;
-} words[] = {
-    {"~", NODE_NULL},     {"null", NODE_NULL},  {"Null", NODE_NULL},  {"NULL", NODE_NULL},
-    {"true", NODE_BOOL},  {"True", NODE_BOOL},  {"TRUE", NODE_BOOL},  {"false", NODE_BOOL},
-    {"False", NODE_BOOL}, {"FALSE", NODE_BOOL}, {".inf", NODE_FLOAT}, {".Inf", NODE_FLOAT},
-    {".INF", NODE_FLOAT}, {".nan", NODE_FLOAT}, {".NaN", NODE_FLOAT}, {".NAN", NODE_FLOAT},
-};
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static struct str skip_sign(struct str text)
-{
-    if (text.len > 0 && (text.data[0] == '-' || text.data[0] == '+'))
-        return (struct str){text.data + 1, text.len - 1};
-    return text;
-}
-
-/* [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? */
-static bool is_float(struct str text)
-{
-    struct str s = skip_sign(text);
-    size_t i = 0;
-    size_t n_digits = 0;
-
-    for (; i < s.len && is_digit(s.data[i]); i++)
-        n_digits++;
-    if (i < s.len && s.data[i] == '.') {
-        for (i++; i < s.len && is_digit(s.data[i]); i++)
-            n_digits++;
-    }
-    if (n_digits == 0)
-        return false;
-    if (i < s.len && (s.data[i] == 'e' || s.data[i] == 'E')) {
-        i++;
-        if (i < s.len && (s.data[i] == '-' || s.data[i] == '+'))
-            i++;
-        if (i == s.len)
-            return false;
-        while (i < s.len && is_digit(s.data[i]))
-            i++;
-    }
-    return i == s.len;
-}
-
-/* 1e400 fits no number: it is text, as for the reference, not infinity. */
-static bool is_in_range(struct str text)
-{
-    cleanup_free char *copy = NULL;
-
-    if (text.len < 300 && !memchr(text.data, 'e', text.len) && !memchr(text.data, 'E', text.len))
-        return true;
-    copy = x_strndup(text.data, text.len);
-    return isfinite(strtod(copy, NULL));
-}
-
-static int digit_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return 99;
-}
-
-/* The digits behind sign and prefix, and their base. */
-static struct str int_digits(struct str text, unsigned *ret_base)
-{
-    struct str s = skip_sign(text);
-
-    *ret_base = 10;
-    if (s.len < 2 || s.data[0] != '0')
-        return s;
-    switch (s.data[1]) {
-    case 'x':
-    case 'X':
-        *ret_base = 16;
-        break;
-    case 'o':
-    case 'O':
-        *ret_base = 8;
-        break;
-    case 'b':
-    case 'B':
-        *ret_base = 2;
-        break;
-    default:
-        *ret_base = 8;
-        return (struct str){s.data + 1, s.len - 1};
-    }
-    return (struct str){s.data + 2, s.len - 2};
-}
-
-bool node_int_value(struct str text, int64_t *ret)
-{
-    unsigned base;
-    struct str digits = int_digits(text, &base);
-    bool is_negative = text.len > 0 && text.data[0] == '-';
-    int64_t value = 0;
-    size_t n_digits = 0;
-
-    for (size_t i = 0; i < digits.len; i++) {
-        int digit = digit_value(digits.data[i]);
-
-        if (digits.data[i] == '_')
-            continue;
-        if (digit >= (int)base || __builtin_mul_overflow(value, (int64_t)base, &value) ||
-            __builtin_add_overflow(value, is_negative ? -digit : digit, &value))
-            return false;
-        n_digits++;
-    }
-    if (n_digits == 0)
-        return false;
-    *ret = value;
-    return true;
-}
-
-enum node_type node_type_of(struct str text)
-{
-    int64_t value;
-    char first = text.len > 0 ? text.data[0] : '~';
-
-    if (text.len == 0)
-        return NODE_NULL;
-    if (is_digit(first) || first == '-' || first == '+' || first == '.') {
-        if (text.len > 1 || is_digit(first)) {
-            if (first != '.' && node_int_value(text, &value))
-                return NODE_INT;
-            if (is_float(text))
-                return is_in_range(text) ? NODE_FLOAT : NODE_TEXT;
-        }
-        if (str_is(skip_sign(text), ".inf") || str_is(skip_sign(text), ".Inf") ||
-            str_is(skip_sign(text), ".INF"))
-            return NODE_FLOAT;
-    }
-    if (text.len > 5 || !strchr("~nNtTfF.", first))
-        return NODE_TEXT;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (str_is(text, words[i].text))
-            return words[i].type;
-    }
-    return NODE_TEXT;
-}
-
-bool node_bool_value(const char *text)
-{
-    return text[0] == 't' || text[0] == 'T';
-}
-
-/* "1.5e-03" → -3 */
-static int exponent_of(const char *digits)
-{
-    const char *text = strchr(digits, 'e') + 1;
-    int value = 0;
-
-    for (const char *c = text + 1; *c; c++)
-        value = value * 10 + (*c - '0');
-    return *text == '-' ? -value : value;
-}
-
-/* As Go's %v prints a float64: the shortest digits that read back, an exponent from 1e21 on. */
-static const char *float_text(struct arena *arena, const char *text)
-{
-    double value = strtod(text, NULL);
-    char digits[40];
-    double size = value < 0 ? -value : value;
-
-    if (strstr(text, "inf") || strstr(text, "Inf") || strstr(text, "INF"))
-        return text[0] == '-' ? "-Inf" : "+Inf";
-    if (strstr(text, "nan") || strstr(text, "NaN") || strstr(text, "NAN"))
-        return "NaN";
-    for (int precision = 1; precision <= 17; precision++) {
-        (void)snprintf(digits, sizeof(digits), "%.*e", precision - 1, value);
-        if (strtod(digits, NULL) == value) {
-            if (size != 0 && (size < 1e-4 || size >= 1e21))
-                return arena_strdup(arena, digits);
-            /* digits behind the point = precision - 1 - exponent */
-            int behind = precision - 1 - exponent_of(digits);
-
-            return arena_printf(arena, "%.*f", behind > 0 ? behind : 0, value);
-        }
-    }
-    return arena_strdup(arena, text);
-}
-
-const char *node_scalar_text(struct arena *arena, const struct node *node)
-{
-    int64_t value;
-
-    switch (node->type) {
-    case NODE_NULL:
-        return NULL;
-    case NODE_BOOL:
-        return node_bool_value(node->text) ? "true" : "false";
-    case NODE_INT:
-        if (!node_int_value((struct str){node->text, node->text_len}, &value))
-            return node->text;
-        if (node->text[0] != '0' && is_digit(node->text[0]) && !strchr(node->text, '_'))
-            return node->text;
-        return arena_printf(arena, "%lld", (long long)value);
-    case NODE_FLOAT:
-        return float_text(arena, node->text);
-    case NODE_TEXT:
-        return node->text;
-    }
-    BUG();
 }
 
 const char *node_what(const struct node *node)

@@ -48,6 +48,7 @@ struct node {
     uint32_t weight; /* nodes below and including this one, and text; aliases followed */
     uint8_t depth;   /* levels below and including this one */
     bool has_tags;   /* !reset or !override at or below */
+    bool is_ordered; /* maps: printed in the order of the entries; others are sorted */
 };
 
 /* Makers. A list or map has room for `capacity` entries; node_add may not go past it. */
@@ -96,6 +97,11 @@ bool node_bool_value(const char *text);
 /* A scalar as Compose turns it into text: 0755 → "493", 1.10 → "1.1", true → "true", text as it is.
  * NULL for null. */
 const char *node_scalar_text(struct arena *arena, const struct node *node);
+
+/* A NODE_INT or NODE_FLOAT as `config` prints it: 0x1f → 31, 1.50 → 1.5, 1e6 → 1e+06, .Inf → .inf;
+ * for JSON, which has no infinity, NULL then. */
+const char *node_yaml_number(struct arena *arena, const struct node *node);
+const char *node_json_number(struct arena *arena, const struct node *node);
 
 /* "a string", "a number", "a boolean", "null", "a list", "a mapping". */
 const char *node_what(const struct node *node);

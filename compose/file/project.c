@@ -232,8 +232,9 @@ const struct node *project_encode(struct arena *arena, const struct project *pro
 {
     const struct encoder *encoder = &(const struct encoder){.arena = arena, .is_json = is_json};
     const struct node *root = project->root;
-    struct node *map = encode_map(encoder, 2 + RESOURCE_KINDS + root->n);
+    struct node *map = encode_object(encoder, 2 + RESOURCE_KINDS + root->n);
 
+    map->is_ordered = !is_json;
     encode_put(map, "name", encode_text(encoder, project->name));
     encode_put(map, "services", encode_services(encoder, project));
     for (enum resource_kind kind = 0; kind < RESOURCE_KINDS; kind++)

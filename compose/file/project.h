@@ -98,6 +98,7 @@ struct service_network {
     const char *key;          /* of project->networks */
     struct strings aliases;   /* without the service's own name, which is implied */
     const char *ipv4_address; /* NULL = any */
+    bool has_section;         /* a mapping stands there, and is printed even when empty */
     const struct node *kept;
     struct span span;
 };
@@ -115,8 +116,8 @@ struct service_dependency {
 
 struct service_health {
     bool is_set;         /* the section is there and says something; else the image's check holds */
-    bool disable;        /* `disable: true` or test NONE: no check, not even the image's */
-    struct strings test; /* "CMD", … or "CMD-SHELL", text; n = 0: the image's test */
+    bool disable;        /* no check, not even the image's; as with a test of NONE */
+    struct strings test; /* "CMD", …; "CMD-SHELL", text; "NONE"; n = 0: the image's test */
     int64_t interval_ns; /* -1 = default (30 s) */
     int64_t timeout_ns;  /* -1 = default (30 s) */
     int64_t start_period_ns;   /* -1 = default (0) */

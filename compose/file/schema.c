@@ -50,7 +50,10 @@ struct schema_tree {
 
 static struct node *map_new(struct schema_tree *tree, size_t capacity)
 {
-    return node_new(tree->arena, NODE_MAP, (struct span){0}, capacity);
+    struct node *map = node_new(tree->arena, NODE_MAP, (struct span){0}, capacity);
+
+    map->is_ordered = true;
+    return map;
 }
 
 static struct node *list_new(struct schema_tree *tree, size_t capacity)

@@ -21,19 +21,11 @@ static bool is_named(const char *pattern, const char *service)
     return strcmp(pattern, service) == 0 || fnmatch(pattern, service, 0) == 0;
 }
 
-static bool is_any_named(const struct strings *patterns, const char *service)
-{
-    for (size_t i = 0; i < patterns->n; i++) {
-        if (is_named(patterns->items[i], service))
-            return true;
-    }
-    return false;
-}
-
 /* ---- profiles ---------------------------------------------------------------------------------
  */
 
-/* --profile, else COMPOSE_PROFILES, and those of the services that were named. */
+/* --profile, else COMPOSE_PROFILES, and those of the services that were named: not those that a
+ * pattern matches, which are found among the enabled ones. */
 static struct strings active_profiles(struct load *load, const struct model *model)
 {
     const struct strings *named = &load->options->services;
@@ -58,7 +50,7 @@ static struct strings active_profiles(struct load *load, const struct model *mod
     for (size_t i = 0; named->n > 0 && i < model->n_drafts; i++) {
         const struct service *service = &model->drafts[i].service;
 
-        if (service->profiles.n == 0 || !is_any_named(named, service->name))
+        if (service->profiles.n == 0 || !strings_contain(named, service->name))
             continue;
         for (size_t k = 0; k < service->profiles.n; k++)
             vec_push(&profiles, service->profiles.items[k]);

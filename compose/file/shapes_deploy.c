@@ -84,10 +84,10 @@ static const char *const condition_words[] = {"none", "on-failure", "any", NULL}
 static const struct field update_fields[] = {
     FIELD("parallelism", "How many tasks at a time.", .type = &kept_int,
           .range = RANGE(0, INT64_MAX)),
-    FIELD("delay", "Time between groups of tasks.", .type = &kept_duration),
+    FIELD("delay", "Time between groups of tasks.", .type = &kept_pause),
     FIELD("failure_action", "What to do when it fails: continue, rollback or pause.",
           .type = &kept_text),
-    FIELD("monitor", "How long a task is watched for failure.", .type = &kept_duration),
+    FIELD("monitor", "How long a task is watched for failure.", .type = &kept_pause),
     FIELD("max_failure_ratio", "Share of tasks that may fail.", .type = &kept_number),
     FIELD("order", "start-first, or stop-first.", .type = &kept_text, .words = order_words),
 };

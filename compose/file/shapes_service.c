@@ -258,7 +258,7 @@ static const struct field service_fields[] = {
     FIELD("labels", "Labels for the container.", .type = &type_labels, .merge = MERGE_PAIRS,
           AT(labels)),
     FIELD("label_file", "Files with labels for the container.", .type = &type_label_file,
-          .offset = offsetof(struct draft, label_files), .unique = unique_text),
+          .offset = offsetof(struct draft, label_files)),
     FIELD("links", "Services to reach under more names, as NAME or NAME:ALIAS.", .type = &kept_list,
           .shape = &links_shape, .unique = unique_text),
     FIELD("logging", "Where the container's output goes.", .type = &kept_object,

@@ -149,6 +149,7 @@ extern const struct field_type kept_number;   /* >= 0; 0 says nothing */
 extern const struct field_type
     kept_bytes; /* "64m" → "67108864"; -1 if the range has it; 0 says nothing */
 extern const struct field_type kept_duration;  /* "90s" → 1m30s */
+extern const struct field_type kept_pause;     /* the same; none at all says nothing */
 extern const struct field_type kept_file_mode; /* → "0440" */
 extern const struct field_type kept_address;   /* IPv4 or IPv6 */
 extern const struct field_type kept_command;   /* text is split → list; null */
@@ -219,4 +220,6 @@ const struct node *encode_bool(const struct encoder *encoder, bool value);
 const struct node *encode_null(const struct encoder *encoder);
 struct node *encode_list(const struct encoder *encoder, size_t capacity);
 struct node *encode_map(const struct encoder *encoder, size_t capacity);
+/* The same, printed in the order that its entries are put in. */
+struct node *encode_object(const struct encoder *encoder, size_t capacity);
 void encode_put(struct node *node, const char *key, const struct node *value); /* NULL is skipped */

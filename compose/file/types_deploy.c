@@ -96,7 +96,7 @@ static const struct node *deploy_encode(const struct encoder *encoder, const str
 
     if (!service->deploy.kept)
         return NULL;
-    map = encode_map(encoder, shape->n_fields + service->deploy.kept->n);
+    map = encode_object(encoder, shape->n_fields + service->deploy.kept->n);
     for (size_t i = 0; i < shape->n_fields; i++) {
         const struct node *value = node_get(service->deploy.kept, shape->fields[i].name.data);
 

@@ -259,6 +259,16 @@ static const struct node *keep_duration(struct load *load, const struct field *f
     return keep_through(load, &type_duration, node, &value);
 }
 
+static const struct node *keep_pause(struct load *load, const struct field *field,
+                                     const struct node *node)
+{
+    int64_t value = -1;
+    const struct node *kept = keep_through(load, &type_duration, node, &value);
+
+    (void)field;
+    return value == 0 ? NULL : kept;
+}
+
 static const struct node *keep_file_mode(struct load *load, const struct field *field,
                                          const struct node *node)
 {
@@ -348,6 +358,10 @@ const struct field_type kept_duration = {.keep = keep_duration,
                                          .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
                                                     .pattern = DURATION_PATTERN,
                                                     .range = RANGE(0, 0)}};
+const struct field_type kept_pause = {.keep = keep_pause,
+                                      .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
+                                                 .pattern = DURATION_PATTERN,
+                                                 .range = RANGE(0, 0)}};
 const struct field_type kept_file_mode = {.keep = keep_file_mode,
                                           .schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
                                                      .pattern = FILE_MODE_PATTERN,

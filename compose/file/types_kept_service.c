@@ -26,14 +26,10 @@ static struct node *complete_device(struct load *load, const struct node *device
     const struct node *source = node_get(device, "source");
     struct node *map;
 
-    if (!source || !node_is_text(source) ||
-        (node_find(device, "target") && node_find(device, "permissions")))
+    if (!source || !node_is_text(source) || node_find(device, "target"))
         return NULL;
-    map = node_copy(load->arena, device, 2);
-    if (!node_find(device, "target"))
-        node_add(map, "target", source->span, source);
-    if (!node_find(device, "permissions"))
-        put_part(load, map, "permissions", STR("rwm"), source->span);
+    map = node_copy(load->arena, device, 1);
+    node_add(map, "target", source->span, source);
     return map;
 }
 

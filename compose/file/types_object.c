@@ -94,8 +94,6 @@ static void health_decode(struct load *load, const struct field *field, const st
         return;
     health->is_set = true;
     shape_decode(load, field->shape, node, health);
-    if (health->test.n > 0 && strcmp(health->test.items[0], "NONE") == 0)
-        health->disable = true;
 }
 
 static const struct node *health_encode(const struct encoder *encoder, const struct field *field,
@@ -291,7 +289,8 @@ static void attachments_decode(struct load *load, const struct field *field,
         network->key = entry->key;
         network->span = entry->span;
         report_enter_key(&load->report, entry->key);
-        if (!node_is_null(entry->value) && want_kind(load, entry->value, WANT_MAP))
+        network->has_section = !node_is_null(entry->value);
+        if (network->has_section && want_kind(load, entry->value, WANT_MAP))
             shape_decode(load, field->shape, entry->value, network);
         report_leave(&load->report);
     }
@@ -308,7 +307,8 @@ static const struct node *attachments_encode(const struct encoder *encoder,
     for (size_t i = 0; i < service->n_networks; i++) {
         struct node *value = shape_encode(encoder, field->shape, &service->networks[i]);
 
-        encode_put(map, service->networks[i].key, value->n > 0 ? value : encode_null(encoder));
+        encode_put(map, service->networks[i].key,
+                   service->networks[i].has_section ? value : encode_null(encoder));
     }
     return map->n > 0 ? map : NULL;
 }

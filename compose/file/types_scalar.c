@@ -162,6 +162,14 @@ struct node *encode_map(const struct encoder *encoder, size_t capacity)
     return node_new(encoder->arena, NODE_MAP, (struct span){0}, capacity);
 }
 
+struct node *encode_object(const struct encoder *encoder, size_t capacity)
+{
+    struct node *map = encode_map(encoder, capacity);
+
+    map->is_ordered = true;
+    return map;
+}
+
 void encode_put(struct node *node, const char *key, const struct node *value)
 {
     if (value)
@@ -436,7 +444,7 @@ static const struct node *number_encode(const struct encoder *encoder, const str
     double value = *SLOT_CONST(double, object, field);
     struct node *as_float;
 
-    if (value < 0)
+    if (value <= 0) /* 0: as many as there are, as when nothing is said */
         return NULL;
     as_float = node_new_scalar(encoder->arena, NODE_FLOAT,
                                arena_printf(encoder->arena, "%.17g", value), (struct span){0});

@@ -200,9 +200,11 @@ static bool same(const struct node *a, const struct node *b)
         return false;
     if (a->kind == NODE_SCALAR)
         return same_scalar(a, b);
-    for (size_t i = 0; i < a->n; i++) {
-        if ((a->kind == NODE_MAP && strcmp(a->entries[i].key, b->entries[i].key) != 0) ||
-            !same(a->entries[i].value, b->entries[i].value))
+    for (size_t i = 0; i < a->n; i++) { /* mappings are printed sorted */
+        const struct node *other =
+            a->kind == NODE_MAP ? node_get(b, a->entries[i].key) : b->entries[i].value;
+
+        if (!other || !same(a->entries[i].value, other))
             return false;
     }
     return true;
