@@ -242,6 +242,9 @@ check-schema: $(B)/berth  ## schemas/compose.json and the loader agree: about go
 check-keys:  ## every key stands in a golden case that loads, and in one that is refused for it
 	@$(PROVE_DEV) tests/check-keys
 
+check-peer: $(B)/berth  ## config prints what docker compose prints (fetches Debian sid's docker-compose)
+	@BUILD=$(B) tests/peer/config
+
 check-headers:  ## every header compiles alone, with gcc and clang
 	@$(PROVE_DEV) tests/check-headers
 
@@ -363,4 +366,4 @@ help:  ## this list
 
 FORCE:
 .PHONY: FORCE all check check-all check-vm check-unit check-golden check-property check-integration check-e2e check-crash check-layers check-library check-schema check-keys \
-        check-headers check-format golden-accept schema fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help
+        check-peer check-headers check-format golden-accept schema fuzz bench demo lint deps deps-demo deps-fuzz deps-vm install uninstall clean format help
