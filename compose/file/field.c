@@ -242,7 +242,8 @@ static const struct node *read_value(struct load *load, const struct field *fiel
     report_enter_key(&load->report, entry->key);
     if (field->type->keep) {
         kept = field->type->keep(load, field, entry->value);
-        if (kept && kept->kind == NODE_SCALAR && (node_is_null(kept) || !*kept->text))
+        if (kept && kept->kind == NODE_SCALAR && !field->is_required &&
+            (node_is_null(kept) || !*kept->text))
             kept = NULL; /* says nothing */
     } else if (object) {
         field->type->decode(load, field, entry->value, object);

@@ -80,15 +80,17 @@ static const char *const default_key = "default";
 
 static void attach_default(struct load *load, struct service *service)
 {
-    const struct node *written = node_get(service->source, "networks");
-    const struct node *mode = node_get(service->source, "network_mode");
+    static const char *const others[] = {"networks", "network_mode", "provider"};
 
     if (service->n_networks > 0 || node_get(service->kept, "network_mode") ||
         node_get(service->kept, "provider"))
         return;
-    /* without interpolation they can be there, but unknown */
-    if ((written && node_is_template(written)) || (mode && node_is_template(mode)))
-        return;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const struct node *written = node_get(service->source, others[i]);
+
+        if (written && node_is_template(written)) /* without interpolation: there, but unknown */
+            return;
+    }
     service->networks = arena_new_array(load->arena, struct service_network, 1);
     service->networks[0] = (struct service_network){.key = default_key, .span = service->span};
     service->n_networks = 1;
