@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include "compose/file/emit.h"
-#include "compose/file/encode.h"
-#include "compose/file/explain.h"
 #include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -15,6 +13,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
+#include "tests/explain_laws.h"
 
 /* ---- diagnostics ------------------------------------------------------------------------------
  */
@@ -163,49 +162,6 @@ const char *law_loads_again(struct arena *arena, const struct project_options *o
 /* ---- explanations -----------------------------------------------------------------------------
  */
 
-/* `path` is explained as `node`, which stands there. */
-static const char *check_explanation(struct arena *arena, const struct project *project,
-                                     const char *path, const struct node *node)
-{
-    cleanup_buf struct buf said = BUF_INIT;
-    struct explanation explanation;
-    struct error err = ERROR_INIT;
-    bool has_reason = false;
-
-    if (project_explain(arena, project, path, &explanation, &err) < 0)
-        return arena_printf(arena, "no explanation: %s", err.text);
-    for (size_t i = 0; i < explanation.n_steps; i++)
-        has_reason |= !explanation.steps[i].is_overridden;
-    explanation_print_json(&said, project, &explanation);
-    buf_clear(&said);
-    explanation_print(&said, project, &explanation, DIAGNOSTICS_PLAIN);
-    if (!has_reason || !explanation.value || !node_equal(arena, explanation.value, node))
-        return arena_printf(arena, "%s is explained otherwise: %s", path, buf_text(&said));
-    return NULL;
-}
-
-/* Everything below `node`. Keys that a path can't tell apart are left out. */
-static const char *check_explanations(struct arena *arena, const struct project *project,
-                                      const char *path, const struct node *node)
-{
-    const char *broken = NULL;
-
-    for (size_t i = 0; i < node->n && !broken; i++) {
-        const struct node_entry *entry = &node->entries[i];
-        const char *below;
-
-        if (entry->key && (!*entry->key || strpbrk(entry->key, ".[")))
-            continue;
-        below = !entry->key ? arena_printf(arena, "%s[%zu]", path, i)
-                : *path     ? arena_printf(arena, "%s.%s", path, entry->key)
-                            : entry->key;
-        broken = check_explanation(arena, project, below, entry->value);
-        if (!broken)
-            broken = check_explanations(arena, project, below, entry->value);
-    }
-    return broken;
-}
-
 const char *law_everything_is_explained(struct arena *arena, const struct project_options *options,
                                         const struct project *project)
 {
@@ -223,7 +179,7 @@ const char *law_everything_is_explained(struct arena *arena, const struct projec
     project_print_yaml(&with, traced);
     if (strcmp(buf_text(&without), buf_text(&with)) != 0)
         return arena_printf(arena, "with its history another project:\n%s", buf_text(&with));
-    return check_explanations(arena, traced, "", project_encode(arena, traced, false));
+    return law_explains(arena, traced);
 }
 
 /* ---- trees ------------------------------------------------------------------------------------

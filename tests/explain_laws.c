@@ -32,6 +32,7 @@ static const char *check_value(struct arena *arena, const struct project *projec
         node_print_yaml(&got, explanation.value, DOLLARS_PLAIN);
     for (size_t i = 0; i < explanation.n_steps; i++)
         n_reasons += is_reason(&explanation.steps[i]);
+    explanation_print_json(&shown, project, &explanation); /* whatever it is, without failing */
     if (strcmp(buf_text(&want), buf_text(&got)) != 0)
         broken = "as something else";
     else if (n_reasons == 0)
@@ -40,6 +41,7 @@ static const char *check_value(struct arena *arena, const struct project *projec
         broken = "with several reasons";
     if (!broken)
         return NULL;
+    buf_clear(&shown);
     explanation_print(&shown, project, &explanation, DIAGNOSTICS_PLAIN);
     return arena_printf(arena, "%s is explained %s:\n%s", path, broken, buf_text(&shown));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-/* What must hold for every explanation: for tests/golden and tests/property. */
+/* What must hold for every explanation: for tests/golden, tests/property and tests/fuzz. */
 
 struct arena;
 struct project;
