@@ -173,9 +173,9 @@ $(B)/tests/integration/build $(B)/tests/integration/build_crash $(B)/tests/integ
 $(B)/tests/property/plan $(B)/tests/property/print: $(B)/tests/property/plan_world.o
 $(B)/tests/property/compose: $(addprefix $(B)/tests/,compose_laws.o explain_laws.o property/compose_world.o)
 $(B)/tests/property/explain: $(B)/tests/explain_laws.o $(B)/tests/property/compose_world.o
-$(B)/tests/golden/compose: $(B)/tests/explain_laws.o
+$(B)/tests/golden/compose: $(B)/tests/compose_args.o $(B)/tests/explain_laws.o
 $(addprefix $(B)/tests/unit/compose/,places limits): $(addprefix $(B)/tests/,compose_laws.o explain_laws.o)
-COMPOSE_FUZZ_OBJECTS := tests/compose_laws.o tests/explain_laws.o tests/fuzz/mutate_world.o
+COMPOSE_FUZZ_OBJECTS := tests/compose_args.o tests/compose_laws.o tests/explain_laws.o tests/fuzz/mutate_world.o
 $(addprefix $(B)/tests/fuzz/,yaml merge load): $(addprefix $(B)/,$(COMPOSE_FUZZ_OBJECTS))
 $(B)/tests/integration/network $(B)/tests/integration/resolver: $(B)/tests/integration/network_world.o
 $(filter $(B)/tests/integration/keeper%,$(INTEGRATION_PROGRAMS)): $(B)/tests/integration/keeper_world.o

@@ -17,6 +17,7 @@
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/path.h"
+#include "tests/compose_args.h"
 #include "tests/compose_laws.h"
 
 enum { FILES_MAX = 16, ARGS_MAX = 16, NAME_MAX_BYTES = 40 };
@@ -101,27 +102,6 @@ static void add_variable(struct case_ *c, struct str definition)
                       arena_strndup(c->arena, value.data ? value.data : "", value.len)};
 }
 
-static void add_flag(struct project_options *options, struct str word)
-{
-    static const struct {
-        const char *word;
-        unsigned flag;
-    } flags[] = {
-        {"deps", PROJECT_WITH_DEPENDENCIES},
-        {"all-resources", PROJECT_ALL_RESOURCES},
-        {"no-interpolate", PROJECT_NO_INTERPOLATE},
-        {"no-normalize", PROJECT_NO_NORMALIZE},
-        {"no-path-resolution", PROJECT_NO_PATH_RESOLUTION},
-        {"no-consistency", PROJECT_NO_CONSISTENCY},
-        {"no-env-resolution", PROJECT_NO_ENV_RESOLUTION},
-    };
-
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        if (str_is(word, flags[i].word))
-            options->flags |= flags[i].flag;
-    }
-}
-
 static void read_arg(struct case_ *c, struct str line)
 {
     struct str word;
@@ -145,7 +125,7 @@ static void read_arg(struct case_ *c, struct str line)
     else if (str_is(word, "name"))
         c->options.name = value;
     else
-        add_flag(&c->options, word);
+        c->options.flags |= args_flag(word);
 }
 
 static void read_args(struct case_ *c, struct str text)

@@ -21,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/base/fs.h"
 #include "engine/base/path.h"
+#include "tests/compose_args.h"
 #include "tests/explain_laws.h"
 #include "tests/tap.h"
 
@@ -65,30 +66,6 @@ static void add_variable(struct request *request, struct arena *arena, struct st
         arena_strndup(arena, name.data, name.len), arena_strndup(arena, value.data, value.len)};
 }
 
-static bool add_flag(struct project_options *options, struct str word)
-{
-    static const struct {
-        const char *word;
-        unsigned flag;
-    } flags[] = {
-        {"deps", PROJECT_WITH_DEPENDENCIES},
-        {"all-resources", PROJECT_ALL_RESOURCES},
-        {"no-interpolate", PROJECT_NO_INTERPOLATE},
-        {"no-normalize", PROJECT_NO_NORMALIZE},
-        {"no-path-resolution", PROJECT_NO_PATH_RESOLUTION},
-        {"no-consistency", PROJECT_NO_CONSISTENCY},
-        {"no-env-resolution", PROJECT_NO_ENV_RESOLUTION},
-    };
-
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        if (str_is(word, flags[i].word)) {
-            options->flags |= flags[i].flag;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void read_arg(struct request *request, struct arena *arena, struct str line)
 {
     struct project_options *options = &request->options;
@@ -118,8 +95,8 @@ static void read_arg(struct request *request, struct arena *arena, struct str li
         request->stdin_file = value;
     else if (str_is(word, "explain"))
         add(&request->explain, request->items[4], value);
-    else if (add_flag(options, word))
-        return;
+    else if (args_flag(word) != 0)
+        options->flags |= args_flag(word);
     else if (str_is(word, "json"))
         request->is_json = true;
     else if (str_is(word, "selinux"))
