@@ -203,6 +203,10 @@ const char *report_did_you_mean(const struct report *report, const char *name,
             nearest = names[i];
         }
     }
+    for (size_t i = 0; !nearest && len > 3 && i < n_names; i++) {
+        if (names[i] && strncmp(names[i], name, len) == 0) /* environ… */
+            nearest = names[i];
+    }
     return nearest ? arena_printf(report->arena, "did you mean \"%s\"?", nearest) : NULL;
 }
 

@@ -110,6 +110,20 @@ static struct span span_at(struct reader *reader, yaml_mark_t mark)
         .file = reader->file, .line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
 }
 
+/* Text that YAML takes for a mapping, for its brace: [A=${B}], {{ name }}. NULL when it is none. */
+static const char *hint_at_brace(struct reader *reader, yaml_mark_t mark)
+{
+    size_t at;
+
+    (void)count_lines(reader, mark.index);
+    at = reader->place.offset;
+    if (at == 0 || at >= reader->text.len || reader->text.data[at] != '{' ||
+        !strchr("${", reader->text.data[at - 1]))
+        return NULL;
+    return reader->text.data[at - 1] == '$' ? "quote it: between brackets, a brace ends the text"
+                                            : "quote text that begins with {{";
+}
+
 #define fatal(reader, ...) ((reader)->is_fatal = true, (void)report_error(__VA_ARGS__))
 
 /* ---- anchors -------------------------------------------------------------------------------- */
@@ -386,7 +400,7 @@ static void open_collection(struct reader *reader, enum node_kind kind, yaml_mar
     struct frame frame = {.kind = kind, .span = span, .first = reader->entries.n};
 
     if (wants_key(reader)) {
-        fatal(reader, reader->report, span, NULL, "keys must be strings");
+        fatal(reader, reader->report, span, hint_at_brace(reader, mark), "keys must be strings");
         return;
     }
     if (reader->frames.n == NODE_DEPTH_MAX) {
@@ -562,7 +576,7 @@ static void report_syntax(struct reader *reader)
     struct span span = span_at(reader, parser->problem_mark);
     struct span end = end_of_text(reader);
     const char *problem = parser->problem ? parser->problem : "not YAML";
-    const char *hint = NULL;
+    const char *hint = hint_at_brace(reader, parser->problem_mark);
 
     if (strstr(problem, "cannot start any token"))
         hint = "a tab or a reserved character stands where a value begins: indent with spaces, "
