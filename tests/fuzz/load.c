@@ -179,6 +179,13 @@ static void unpack(struct case_ *c, struct str text)
     }
 }
 
+static bool has_compose_file(const struct case_ *c)
+{
+    struct stat info;
+
+    return stat(path_join(c->arena, c->dir, "compose.yaml"), &info) == 0 && S_ISREG(info.st_mode);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
@@ -192,8 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     add_variable(&c, STR("HOME=/home/user"));
     unpack(&c, (struct str){(const char *)data, size});
     /* .env can name files and the project */
-    if (memmem(data, size, "COMPOSE_", 8) ||
-        !fs_exists(AT_FDCWD, path_join(&arena, c.dir, "compose.yaml")))
+    if (memmem(data, size, "COMPOSE_", 8) || !has_compose_file(&c))
         c.is_plain = false;
     broken = law_loads_again(&arena, &c.options, c.is_plain ? LAW_ERRORS_HAVE_LINES : LAW_ANY_PLACE,
                              &project);
