@@ -324,13 +324,16 @@ static void add_layer(struct explainer *explainer, const struct history_layer *l
     if (explainer->n >= 2 && strcmp(explainer->steps[0].key, "services") == 0)
         service = node_find(services, explainer->steps[1].key);
     if (service && node_get(service->value, "extends")) {
-        /* the service's own tag is for what stands before it and its bases */
-        was_any = service->value->tag != NODE_UNTAGGED && override_from(explainer, 0);
+        /* a tag of the service or around it is for what stands before it and its bases */
+        bool is_tagged = layer->tree->tag != NODE_UNTAGGED || services->tag != NODE_UNTAGGED ||
+                         service->value->tag != NODE_UNTAGGED;
+
+        was_any = is_tagged && override_from(explainer, 0);
         add_bases(explainer, service->value);
+        hit = look_up(explainer, service->value, 2, service->span, service->value);
     } else {
-        service = NULL;
+        hit = look_up(explainer, layer->tree, 0, layer->tree->span, NULL);
     }
-    hit = look_up(explainer, layer->tree, 0, layer->tree->span, service ? service->value : NULL);
     add_hit(explainer, &hit, step, 0);
     if (was_any && !last_kind(explainer)) {
         step.effect = EXPLAIN_REMOVES;
