@@ -506,6 +506,9 @@ static void start_document(struct reader *reader)
 
 static void end_document(struct reader *reader, struct yaml_documents *ret)
 {
+    if (reader->root && reader->root->tag == NODE_RESET)
+        fatal(reader, reader->report, reader->root->span, "leave the document out",
+              "!reset removes a key's value: a document as a whole has none");
     if (!reader->root || node_is_null(reader->root))
         return;
     if (ret->n == YAML_DOCUMENTS_MAX) {
