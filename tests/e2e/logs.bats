@@ -98,7 +98,8 @@ END
     start_berth out logs -f flood
     wait_until test -s out
     kill -INT "$PID"
-    wait_until ended "$PID"
+    end_of "$PID"
+    equal "$CODE" 0
     quiet in_host timeout 20 "$BERTH" down -t 1
 }
 
