@@ -96,6 +96,7 @@ int main(int argc, char **argv)
 
     cli_context_init(&context, &root);
     context.user = &app;
+    context.on_globals = command_apply_globals;
     code = cli_run(&context, argc, argv);
     arena_release(&app.arena);
     return code;

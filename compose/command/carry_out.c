@@ -94,9 +94,11 @@ static void find_last_nodes(struct display *display, const struct plan *plan)
 
 static enum progress_mode progress_mode(const struct cli_context *context)
 {
-    switch ((enum global_progress)command_globals(context)->progress) {
-    case GLOBAL_PROGRESS_AUTO:
-        return PROGRESS_AUTO;
+    const struct global_options *globals = command_globals(context);
+
+    switch ((enum global_progress)globals->progress) {
+    case GLOBAL_PROGRESS_AUTO: /* live lines are drawn with escapes */
+        return globals->ansi == GLOBAL_ANSI_NEVER ? PROGRESS_PLAIN : PROGRESS_AUTO;
     case GLOBAL_PROGRESS_TTY:
         return PROGRESS_LIVE;
     case GLOBAL_PROGRESS_PLAIN:

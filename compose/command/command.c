@@ -54,6 +54,16 @@ const struct cli_option global_flags[] = {
     CLI_OPTIONS_END,
 };
 
+void command_apply_globals(struct cli_context *context)
+{
+    int ansi = command_globals(context)->ansi;
+
+    if (ansi == GLOBAL_ANSI_AUTO)
+        return;
+    context->stdout_colour = ansi == GLOBAL_ANSI_ALWAYS;
+    context->stderr_colour = ansi == GLOBAL_ANSI_ALWAYS;
+}
+
 struct app *command_app(const struct cli_context *context)
 {
     return app_of(context);

@@ -41,6 +41,9 @@ enum global_progress {
 };
 enum global_ansi { GLOBAL_ANSI_AUTO, GLOBAL_ANSI_NEVER, GLOBAL_ANSI_ALWAYS };
 
+/* --ansi decides about colours. */
+void command_apply_globals(struct cli_context *context);
+
 struct app *command_app(const struct cli_context *context);
 const struct global_options *command_globals(const struct cli_context *context);
 
@@ -56,15 +59,15 @@ struct loaded {
 int command_load(struct cli_context *context, const struct strings *services, unsigned flags,
                  struct loaded *ret, struct error *err);
 
+/* The same without lowering: for verbs that only look at the files. */
+int command_load_project(struct cli_context *context, const struct strings *services,
+                         unsigned flags, const struct project **ret, struct error *err);
+
 /* Print an error for each key of the project that berth doesn't honour yet, and fail if there is
  * one: what makes containers calls it before it makes anything. `use` says what it is needed for.
  */
 int command_refuse_unhonoured(struct cli_context *context, const struct project *project,
                               enum project_use use, struct error *err);
-
-/* The same without lowering: for verbs that only look at the files. */
-int command_load_project(struct cli_context *context, const struct strings *services,
-                         unsigned flags, const struct project **ret, struct error *err);
 
 /* The project's name only: from -p and COMPOSE_PROJECT_NAME without any file, else by loading. A
  * verb that works from records (ps, logs, down -p NAME) needs no file. `ret_project` is NULL then.

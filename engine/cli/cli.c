@@ -110,6 +110,8 @@ int cli_run(struct cli_context *context, int argc, char **argv)
 
     context->globals = parsed.globals;
     context->path = parsed.path;
+    if (context->on_globals)
+        context->on_globals(context);
     if (parsed.wants_help || !parsed.verb->run)
         result = print_help(context, &parsed, &err);
     else

@@ -106,6 +106,9 @@ struct cli_context {
     bool stderr_colour;
     size_t columns; /* of the terminal; 80 without one */
     void *user;     /* main's own */
+
+    /* Called when the globals are known, before the verb; or NULL. */
+    void (*on_globals)(struct cli_context *context);
 };
 
 /* The one place where the environment is asked about colours and width. */

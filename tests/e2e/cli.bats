@@ -35,7 +35,7 @@ verbs() { berth --help | awk '/^[A-Z].*:$/ { on = ($0 !~ /^(Options|Examples)/) 
         for option in $(berth "$verb" --help | awk '/^Options:/ { on = 1; next } /^[A-Z]/ { on = 0 } on' | grep -oE -- '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
             # a second --help is harmless; an unknown option would be a usage error first
             run berth "$verb" "$option" 1 --help
-            lacks "$output" 'unknown option'
+            lacks "$output" 'unknown flag'
         done
     done
 }
@@ -52,7 +52,17 @@ verbs() { berth --help | awk '/^[A-Z].*:$/ { on = ($0 !~ /^(Options|Examples)/) 
         fi
     done
     run berth uup
-    matches "$output" 'up'
+    matches "$output" 'did you mean "up"'
+}
+
+@test "--ansi: colours where there is no terminal, and none where they are forced" {
+    compose <<'END'
+services: {web: {image: box}}
+END
+    matches "$(berth --ansi always plan)" $'\e\\['
+    lacks "$(CLICOLOR_FORCE=1 berth --ansi never plan)" $'\e\\['
+    matches "$(CLICOLOR_FORCE=1 berth plan)" $'\e\\['
+    lacks "$(berth plan)" $'\e\\['
 }
 
 @test "no file: says which ones it looked for" {
