@@ -100,6 +100,10 @@ static int check_combination(const struct config_options *options, const struct 
 
     if (options->quiet && options->output)
         return fail_combined("quiet", "output", err);
+    if (options->quiet && options->explain)
+        return fail_combined("quiet", "explain", err);
+    if (options->lock_image_digests && options->resolve_image_digests)
+        return fail_combined("lock-image-digests", "resolve-image-digests", err);
     if (options->explain && (list || digests))
         return fail_combined("explain", list ? list->option : digests, err);
     if (options->explain && args->n > 0)
@@ -173,8 +177,8 @@ static int print_project(struct cli_context *context, const struct config_option
     return 0;
 }
 
-/* The old file or the new one, never a part, wherever a link leads. What is no file (/dev/null, a
- * FIFO) is written to. */
+/* The old file or the new one, never a part; behind a link that leads to a file, that file. What is
+ * no file (/dev/null, a FIFO) is written to. */
 static int write_output(const char *path, const struct buf *out, struct error *err)
 {
     cleanup_free char *target = realpath(path, NULL);
@@ -210,7 +214,7 @@ static int config_run(struct cli_context *context, const void *void_options,
         result = print_project(context, options, args, &out, err);
     if (result < 0)
         return -1;
-    if (options->quiet)
+    if (options->quiet && !list)
         return 0;
     return options->output ? write_output(options->output, &out, err) : command_print(&out, err);
 }

@@ -13,7 +13,7 @@ enum config_format { CONFIG_YAML, CONFIG_JSON };
 
 /* One list or table. `project` is loaded with `flags`; `argument` is the option's value or NULL. */
 struct config_list {
-    const char *option; /* "services"; NULL ends the table */
+    const char *option; /* "services" */
     unsigned flags;     /* enum project_flags: added to those of loading */
     bool needs_values;  /* not without interpolation */
     int (*print)(struct cli_context *context, const struct project *project, const char *argument,

@@ -42,13 +42,14 @@ END
     rm models.yaml
     equal "$(berth config --profiles)" $'all\nfront'
     equal "$(berth config --services db)" db
+    equal "$(berth config --quiet --services db)" db
 }
 
 @test "an option that would have no effect is refused" {
     local words
     example
-    for words in '--quiet --output f' '--explain name --hash *' '--no-interpolate --hash db' \
-        '--no-interpolate --images' '--no-interpolate --profiles' '--explain name --lock-image-digests' '--no-interpolate --lock-image-digests'; do
+    for words in '--quiet --output f' '--quiet --explain name' '--explain name --hash *' '--no-interpolate --hash db' \
+        '--no-interpolate --images' '--no-interpolate --profiles' '--explain name --lock-image-digests' '--lock-image-digests --resolve-image-digests' '--no-interpolate --lock-image-digests'; do
         set -f
         run berth config $words
         set +f
