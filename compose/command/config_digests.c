@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,11 +57,9 @@ static struct question *collect(struct arena *arena, const struct project *proje
 
 static int fail(const struct project *project, const struct question *question, struct error *err)
 {
-    char path[400];
     cleanup_buf struct buf place = BUF_INIT;
 
-    (void)snprintf(path, sizeof(path), "services.%s.image", question->service->name);
-    project_print_span(&place, project, project_find_span(project, path));
+    project_print_span(&place, project, project_service_span(question->service, "image", NULL));
     return error_wrap(err, "%s: service \"%s\"", buf_text(&place), question->service->name);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "compose/command/command.h"
 #include "compose/command/verbs.h"
 #include "compose/file/schema.h"
 #include "engine/base/buf.h"
@@ -31,7 +32,7 @@ static int completion_run(struct cli_context *context, const void *options,
     else
         return error_set(err, ERROR_USAGE, "no completion for \"%s\"; there is bash and zsh",
                          args->items[0]);
-    return fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
+    return command_print(&out, err);
 }
 
 static int man_run(struct cli_context *context, const void *options, const struct strings *args,
@@ -54,7 +55,7 @@ static int schema_run(struct cli_context *context, const void *options, const st
     (void)options;
     (void)args;
     compose_schema_print(&out);
-    return fs_write_all(STDOUT_FILENO, buf_text(&out), out.len, err);
+    return command_print(&out, err);
 }
 
 static const struct cli_verb internal_verbs[] = {
