@@ -16,6 +16,12 @@ static bool is_reason(const struct explain_step *step)
     return !step->is_overridden && step->effect != EXPLAIN_KEEPS && step->effect != EXPLAIN_REPEATS;
 }
 
+/* Also when nobody says it, or it was removed. */
+static bool is_always_printed(const char *path, const struct node *node)
+{
+    return strcmp(path, "services") == 0 && node->n == 0;
+}
+
 static const char *check_value(struct arena *arena, const struct project *project, const char *path,
                                const struct node *node)
 {
@@ -35,7 +41,7 @@ static const char *check_value(struct arena *arena, const struct project *projec
     explanation_print_json(&shown, project, &explanation); /* whatever it is, without failing */
     if (strcmp(buf_text(&want), buf_text(&got)) != 0)
         broken = "as something else";
-    else if (n_reasons == 0)
+    else if (n_reasons == 0 && !is_always_printed(path, node))
         broken = "without a reason";
     else if (node->kind == NODE_SCALAR && !node_is_null(node) && n_reasons > 1)
         broken = "with several reasons";
