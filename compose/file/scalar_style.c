@@ -20,7 +20,7 @@ static bool is_old_bool(struct str text)
     static const char *const words[] = {"y", "Y", "yes", "Yes", "YES", "on",  "On",  "ON",
                                         "n", "N", "no",  "No",  "NO",  "off", "Off", "OFF"};
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; text.len <= 3 && i < sizeof(words) / sizeof(words[0]); i++) {
         if (str_is(text, words[i]))
             return true;
     }
