@@ -506,9 +506,10 @@ static void start_document(struct reader *reader)
 
 static void end_document(struct reader *reader, struct yaml_documents *ret)
 {
-    if (reader->root && reader->root->tag == NODE_RESET)
-        fatal(reader, reader->report, reader->root->span, "leave the document out",
-              "!reset removes a key's value: a document as a whole has none");
+    if (reader->root && reader->root->tag != NODE_UNTAGGED)
+        fatal(reader, reader->report, reader->root->span, "tag the keys in it",
+              "%s is for a key's value: a document as a whole is none",
+              reader->root->tag == NODE_RESET ? "!reset" : "!override");
     if (!reader->root || node_is_null(reader->root))
         return;
     if (ret->n == YAML_DOCUMENTS_MAX) {
