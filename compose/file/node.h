@@ -92,6 +92,8 @@ enum node_type node_type_of(struct str text);
 
 /* Value of a NODE_INT ("0x1f", "0o17", "017", "1_000"); false when it does not fit. */
 bool node_int_value(struct str text, int64_t *ret);
+/* Value of a NODE_FLOAT (".5", "1_000.5", ".inf"). */
+double node_float_value(struct str text);
 /* Value of a NODE_BOOL. */
 bool node_bool_value(const char *text);
 /* A scalar as Compose turns it into text: 0755 → "493", 1.10 → "1.1", true → "true", text as it is.

@@ -64,7 +64,7 @@ static bool is_float(struct str text)
     return i == s.len;
 }
 
-static double float_value(struct str text)
+double node_float_value(struct str text)
 {
     cleanup_free char *copy = x_strndup(text.data, text.len);
     size_t n = 0;
@@ -74,7 +74,9 @@ static double float_value(struct str text)
             copy[n++] = text.data[i];
     }
     copy[n] = 0;
-    return strtod(copy, NULL);
+    if (strpbrk(copy, "iI")) /* strtod doesn't know YAML's .inf and .nan */
+        return copy[0] == '-' ? -(double)INFINITY : (double)INFINITY;
+    return strpbrk(copy, "nN") ? (double)NAN : strtod(copy, NULL);
 }
 
 /* 1e400 fits no number: it is text, as for the reference, not infinity. */
@@ -82,7 +84,7 @@ static bool is_in_range(struct str text)
 {
     if (text.len < 300 && !memchr(text.data, 'e', text.len) && !memchr(text.data, 'E', text.len))
         return true;
-    return isfinite(float_value(text));
+    return isfinite(node_float_value(text));
 }
 
 static int digit_value(char c)
@@ -255,7 +257,8 @@ static const char *float_text(struct arena *arena, const struct node *node,
 
     if (name)
         return name;
-    return finite_text(arena, float_value((struct str){node->text, node->text_len}), 1e-4, 1e6);
+    return finite_text(arena, node_float_value((struct str){node->text, node->text_len}), 1e-4,
+                       1e6);
 }
 
 static const char *int_text(struct arena *arena, const struct node *node)
@@ -294,7 +297,8 @@ const char *node_json_number(struct arena *arena, const struct node *node)
         return int_text(arena, node);
     if (float_name(node->text, &names))
         return NULL;
-    text = finite_text(arena, float_value((struct str){node->text, node->text_len}), 1e-6, 1e21);
+    text =
+        finite_text(arena, node_float_value((struct str){node->text, node->text_len}), 1e-6, 1e21);
     zero = strstr(text, "e-0");
     if (zero)
         memmove(zero + 2, zero + 3, strlen(zero + 3) + 1);

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "compose/file/load.h"
@@ -53,7 +52,7 @@ static int scalar_int(const struct node *node, int64_t *ret)
     if (node->type == NODE_INT)
         return node_int_value(text, ret) ? 0 : -1;
     if (node->type == NODE_FLOAT) { /* 3.0 */
-        double value = strtod(node->text, NULL);
+        double value = node_float_value(text);
 
         if (!(value > -1e15 && value < 1e15) || value != (double)(int64_t)value)
             return -1;
@@ -419,8 +418,8 @@ int want_number(struct load *load, const struct node *node, int64_t min, int64_t
         type = node->type == NODE_TEXT ? node_type_of(text) : node->type;
     if (type == NODE_INT && node_int_value(text, &integer))
         value = (double)integer;
-    else if (type == NODE_FLOAT) /* strtod doesn't know YAML's .inf and .nan */
-        value = strpbrk(node->text, "0123456789") ? strtod(node->text, NULL) : (double)INFINITY;
+    else if (type == NODE_FLOAT)
+        value = node_float_value(text);
     else {
         wrong_type(load, node, "a number");
         return -1;
