@@ -22,6 +22,18 @@ static bool is_always_printed(const char *path, const struct node *node)
     return strcmp(path, "services") == 0 && node->n == 0;
 }
 
+/* Whether the JSON has the value as `config --format json` would print it. */
+static bool has_value(struct arena *arena, const struct buf *json, const struct node *value)
+{
+    cleanup_buf struct buf want = BUF_INIT;
+    struct node *map = node_new(arena, NODE_MAP, (struct span){0}, 1);
+
+    node_add(map, "value", (struct span){0}, value);
+    node_print_json(&want, map, DOLLARS_PLAIN);
+    want.data[want.len - strlen("\n}\n")] = 0;
+    return strstr(buf_text(json), buf_text(&want) + strlen("{\n")) != NULL;
+}
+
 static const char *check_value(struct arena *arena, const struct project *project, const char *path,
                                const struct node *node)
 {
@@ -38,9 +50,11 @@ static const char *check_value(struct arena *arena, const struct project *projec
         node_print_yaml(&got, explanation.value, DOLLARS_PLAIN);
     for (size_t i = 0; i < explanation.n_steps; i++)
         n_reasons += is_reason(&explanation.steps[i]);
-    explanation_print_json(&shown, project, &explanation); /* whatever it is, without failing */
+    explanation_print_json(&shown, project, &explanation);
     if (strcmp(buf_text(&want), buf_text(&got)) != 0)
         broken = "as something else";
+    else if (!has_value(arena, &shown, node))
+        broken = "as something else in JSON";
     else if (n_reasons == 0 && !is_always_printed(path, node))
         broken = "without a reason";
     else if (node->kind == NODE_SCALAR && !node_is_null(node) && n_reasons > 1)

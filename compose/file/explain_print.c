@@ -5,11 +5,12 @@
 #include "compose/file/emit.h"
 #include "compose/file/excerpt.h"
 #include "compose/file/explain.h"
+#include "compose/file/field.h"
 #include "compose/file/node.h"
 #include "compose/file/report.h"
+#include "compose/file/types.h"
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
-#include "engine/base/json.h"
 
 enum { PLACE_MAX = 40, EXCERPT_INDENT = 6 };
 
@@ -247,102 +248,67 @@ void explanation_print(struct buf *out, const struct project *project,
 /* ---- JSON -------------------------------------------------------------------------------------
  */
 
-static json_t *node_to_json(struct arena *arena, const struct node *node)
-{
-    json_t *json;
-    int64_t number;
-
-    if (node->kind == NODE_MAP) {
-        json = json_object();
-        for (size_t i = 0; i < node->n; i++)
-            json_set_take(json, node->entries[i].key, node_to_json(arena, node->entries[i].value));
-        return json;
-    }
-    if (node->kind == NODE_LIST) {
-        json = json_array();
-        for (size_t i = 0; i < node->n; i++)
-            json_array_append_new(json, node_to_json(arena, node->entries[i].value));
-        return json;
-    }
-    switch (node->type) {
-    case NODE_NULL:
-        return json_null();
-    case NODE_BOOL:
-        return json_boolean(node_bool_value(node->text));
-    case NODE_INT:
-        if (node_int_value((struct str){node->text, node->text_len}, &number))
-            return json_integer(number);
-        break;
-    case NODE_FLOAT:
-        if (strpbrk(node->text, "0123456789"))
-            return json_real(strtod(node->text, NULL));
-        break;
-    case NODE_TEXT:
-        break;
-    }
-    return json_text(node->text);
-}
-
-static json_t *place_to_json(const struct project *project, struct span span)
+static const struct node *encode_place(const struct encoder *encoder, const struct project *project,
+                                       struct span span)
 {
     const struct source *source = source_of(project, span);
-    json_t *json = json_object();
+    struct node *map;
 
-    json_set_text(json, "file", source ? source->name : NULL);
-    json_set_i64(json, "line", span.line);
-    json_set_i64(json, "column", span.column);
-    return json;
+    if (span.line == 0)
+        return NULL;
+    map = encode_object(encoder, 3);
+    encode_put(map, "file", encode_text(encoder, source ? source->name : NULL));
+    encode_put(map, "line", encode_int(encoder, span.line));
+    encode_put(map, "column", encode_int(encoder, span.column));
+    return map;
 }
 
-static json_t *variable_to_json(const struct project *project,
-                                const struct explain_variable *variable)
+static const struct node *encode_variable(const struct encoder *encoder,
+                                          const struct project *project,
+                                          const struct explain_variable *variable)
 {
-    json_t *json = json_object();
+    struct node *map = encode_object(encoder, 5);
 
-    json_set_text(json, "name", variable->name);
-    json_set_take(json, "value", variable->value ? json_text(variable->value) : json_null());
-    json_set_text(json, "origin", origin_words[variable->origin]);
-    if (variable->span.line > 0)
-        json_set_take(json, "where", place_to_json(project, variable->span));
-    json_set_text(json, "default", variable->default_);
-    return json;
+    encode_put(map, "name", encode_text(encoder, variable->name));
+    encode_put(map, "value",
+               variable->value ? encode_text(encoder, variable->value) : encode_null(encoder));
+    encode_put(map, "origin", encode_text(encoder, origin_words[variable->origin]));
+    encode_put(map, "where", encode_place(encoder, project, variable->span));
+    encode_put(map, "default", encode_text(encoder, variable->default_));
+    return map;
 }
 
-static json_t *step_to_json(const struct project *project, const struct explain_step *step)
+static const struct node *encode_step(const struct encoder *encoder, const struct project *project,
+                                      const struct explain_step *step)
 {
-    json_t *json = json_object();
-    json_t *variables = json_array();
+    struct node *map = encode_object(encoder, 8);
+    struct node *variables = encode_list(encoder, step->n_variables);
 
-    json_set_text(json, "source", source_words[step->source]);
-    json_set_text(json, "effect", effect_words[step->effect]);
-    json_set_bool(json, "overridden", step->is_overridden);
-    if (step->span.line > 0)
-        json_set_take(json, "where", place_to_json(project, step->span));
-    if (step->cause.line > 0)
-        json_set_take(json, "by", place_to_json(project, step->cause));
-    json_set_text(json, "text", step->text);
-    json_set_text(json, "template", step->template);
+    encode_put(map, "source", encode_text(encoder, source_words[step->source]));
+    encode_put(map, "effect", encode_text(encoder, effect_words[step->effect]));
+    encode_put(map, "overridden", encode_bool(encoder, step->is_overridden));
+    encode_put(map, "where", encode_place(encoder, project, step->span));
+    encode_put(map, "by", encode_place(encoder, project, step->cause));
+    encode_put(map, "text", encode_text(encoder, step->text));
+    encode_put(map, "template", encode_text(encoder, step->template));
     for (size_t i = 0; i < step->n_variables; i++)
-        json_array_append_new(variables, variable_to_json(project, &step->variables[i]));
-    if (step->n_variables > 0)
-        json_set_take(json, "variables", variables);
-    else
-        json_decref(variables);
-    return json;
+        encode_put(variables, NULL, encode_variable(encoder, project, &step->variables[i]));
+    encode_put(map, "variables", step->n_variables > 0 ? variables : NULL);
+    return map;
 }
 
 void explanation_print_json(struct buf *out, const struct project *project,
                             const struct explanation *explanation)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    cleanup_json json_t *json = json_object();
-    json_t *steps = json_array();
+    struct encoder encoder = {.arena = &arena, .is_json = true};
+    struct node *root = encode_object(&encoder, 3);
+    struct node *steps = encode_list(&encoder, explanation->n_steps);
 
-    json_set_text(json, "path", explanation->path);
-    json_set_take(json, "value",
-                  explanation->value ? node_to_json(&arena, explanation->value) : json_null());
+    encode_put(root, "path", encode_text(&encoder, explanation->path));
+    encode_put(root, "value", explanation->value ? explanation->value : encode_null(&encoder));
     for (size_t i = 0; i < explanation->n_steps; i++)
-        json_array_append_new(steps, step_to_json(project, &explanation->steps[i]));
-    json_set_take(json, "steps", steps);
-    json_print_pretty(out, json);
+        encode_put(steps, NULL, encode_step(&encoder, project, &explanation->steps[i]));
+    encode_put(root, "steps", steps);
+    node_print_json(out, root, DOLLARS_PLAIN);
 }
