@@ -74,8 +74,3 @@ void history_add_definition(struct history *history, const char *service, const 
         history->definitions = definition;
     history->last_definition = definition;
 }
-
-bool span_equal(struct span a, struct span b)
-{
-    return a.file == b.file && a.line == b.line && a.column == b.column;
-}

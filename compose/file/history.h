@@ -69,5 +69,3 @@ void history_add_template(struct history *history, const struct node *node, cons
 /* `service` and `section` NULL: for the files' own variables. */
 void history_add_definition(struct history *history, const char *service, const char *section,
                             const struct pair *pair, struct span span);
-
-bool span_equal(struct span a, struct span b);

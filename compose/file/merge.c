@@ -45,8 +45,7 @@ static void warn_lost_condition(struct load *load, const struct node_entry *base
 {
     const struct node *before = node_get(base->value, "condition");
     const struct node *after = node_get(over->value, "condition");
-    bool is_short = after && after->span.line == over->span.line &&
-                    after->span.column == over->span.column && after->span.file == over->span.file;
+    bool is_short = after && span_equal(after->span, over->span);
 
     if (is_short && before && node_is_text(before) && strcmp(before->text, after->text) != 0)
         report_warning(&load->report, over->span,

@@ -134,8 +134,7 @@ static void bind_value(struct load *load, struct file_object *object)
     for (size_t i = 0; i < load->included_values.n; i++) {
         const struct included_value *included = &load->included_values.items[i];
 
-        if (included->span.file == origin->span.file && included->span.line == origin->span.line &&
-            included->span.column == origin->span.column)
+        if (span_equal(included->span, origin->span))
             object->value = included->value;
     }
 }

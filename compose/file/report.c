@@ -44,9 +44,7 @@ uint32_t report_add_source(struct report *report, const char *name, const char *
 static bool is_silenced(const struct report *report, struct span span)
 {
     for (size_t i = 0; i < report->silenced.n; i++) {
-        const struct span *known = &report->silenced.items[i];
-
-        if (known->file == span.file && known->line == span.line && known->column == span.column)
+        if (span_equal(report->silenced.items[i], span))
             return true;
     }
     return false;
@@ -77,8 +75,7 @@ static void add(struct report *report, enum severity severity, struct span span,
     for (size_t i = 0; i < report->items.n && severity == SEVERITY_WARNING; i++) {
         const struct diagnostic *old = &report->items.items[i];
 
-        if (old->span.line == span.line && old->span.column == span.column &&
-            old->span.file == span.file && strcmp(old->message, buf_text(&message)) == 0) {
+        if (span_equal(old->span, span) && strcmp(old->message, buf_text(&message)) == 0) {
             (*n)--;
             buf_release(&message);
             return;
@@ -255,8 +252,7 @@ static void drop_doubles(struct report *report)
         const struct diagnostic *next = &report->items.items[i];
 
         if (last && last->span.line > 0 && last->severity == next->severity &&
-            last->span.file == next->span.file && last->span.line == next->span.line &&
-            last->span.column == next->span.column && strcmp(last->message, next->message) == 0)
+            span_equal(last->span, next->span) && strcmp(last->message, next->message) == 0)
             report->n_errors -= next->severity == SEVERITY_ERROR;
         else
             report->items.items[n++] = *next;

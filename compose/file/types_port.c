@@ -286,8 +286,7 @@ static struct service_port *printed_order(const struct encoder *encoder,
     size_t first = 0;
 
     for (size_t i = 1; i <= service->n_ports; i++) {
-        if (i < service->n_ports &&
-            memcmp(&ports[i].span, &ports[first].span, sizeof(ports[i].span)) == 0)
+        if (i < service->n_ports && span_equal(ports[i].span, ports[first].span))
             continue;
         qsort(&ports[first], i - first, sizeof(ports[0]), compare_targets);
         first = i;
