@@ -149,7 +149,7 @@ static const struct node *keep_platform(struct load *load, const struct field *f
 
     if (kept && *kept->text && strcmp(kept->text, host_platform) != 0 &&
         strcmp(kept->text, "linux") != 0)
-        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+        unhonoured_note_value(load, kept);
     return kept;
 }
 
@@ -166,7 +166,7 @@ static const struct node *keep_link(struct load *load, const struct field *field
 
     if (kept && str_cut(str_from(kept->text), ':', &name, &alias) &&
         (name.len != alias.len || memcmp(name.data, alias.data, name.len) != 0))
-        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+        unhonoured_note_value(load, kept);
     return kept;
 }
 
@@ -200,7 +200,7 @@ static const struct node *keep_security_opt(struct load *load, const struct fiel
     bool value;
 
     if (kept && !security_opt_is_no_new_privileges(kept->text, &value))
-        unhonoured_note_value(load, field, FIELD_KEPT, kept);
+        unhonoured_note_value(load, kept);
     return kept;
 }
 

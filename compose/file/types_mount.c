@@ -296,7 +296,7 @@ static void mount_type_decode(struct load *load, const struct field *field, cons
     while (strcmp(node->text, type_name_of[mount->type]) != 0)
         mount->type++;
     if (mount->type >= SERVICE_MOUNT_IMAGE)
-        unhonoured_note_value(load, field, FIELD_KEPT, node);
+        unhonoured_note_value(load, node);
 }
 
 static const struct node *mount_type_encode(const struct encoder *encoder,

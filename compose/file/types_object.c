@@ -72,7 +72,7 @@ static void context_decode(struct load *load, const struct field *field, const s
     const char *text = want_text(load, node);
 
     if (text && load_is_remote(text))
-        unhonoured_note_value(load, field, FIELD_KEPT, node);
+        unhonoured_note_value(load, node);
     *SLOT(const char *, object, field) = text;
 }
 

@@ -388,7 +388,7 @@ static void protocol_decode(struct load *load, const struct field *field, const 
         report_error(&load->report, node->span, "tcp, udp or sctp", "%s: invalid proto: %s",
                      report_path(&load->report), text);
     else if (text && strcmp(protocol, "sctp") == 0)
-        unhonoured_note_value(load, field, FIELD_KEPT, node);
+        unhonoured_note_value(load, node);
     *SLOT(const char *, object, field) = protocol;
 }
 

@@ -69,7 +69,7 @@ static void content_decode(struct load *load, const struct field *field, const s
     const char *text = want_text(load, node);
 
     if (text && !*text) /* an empty file is one, too */
-        unhonoured_note_value(load, field, FIELD_KEPT, node);
+        unhonoured_note_value(load, node);
     *SLOT(const char *, object, field) = text;
 }
 
@@ -210,7 +210,7 @@ static void bind_address(struct load *load, const struct field *field, const str
                          void *object, int family)
 {
     if (family == AF_INET6)
-        unhonoured_note_value(load, field, FIELD_KEPT, node);
+        unhonoured_note_value(load, node);
     *SLOT(const char *, object, field) = node->text;
 }
 

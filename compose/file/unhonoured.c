@@ -42,8 +42,7 @@ static void note_kept(struct load *load, struct span span, const char *value)
                                 });
 }
 
-static void warn_elsewhere(struct load *load, const struct field *field, struct span span,
-                           const char *value)
+static void warn_elsewhere(struct load *load, const struct field *field, struct span span)
 {
     for (size_t i = 0; i < load->warned.n; i++) {
         if (load->warned.items[i].field == field && load->warned.items[i].file == span.file)
@@ -51,7 +50,7 @@ static void warn_elsewhere(struct load *load, const struct field *field, struct 
     }
     vec_push(&load->warned, (struct warned_key){.field = field, .file = span.file});
     report_warning(&load->report, span, NULL, "%s: `%s` has no effect on a single Linux machine",
-                   report_subject(&load->report), path_below_owner(&load->report, value));
+                   report_subject(&load->report), path_below_owner(&load->report, NULL));
 }
 
 void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
@@ -71,26 +70,15 @@ void unhonoured_note(struct load *load, const struct field *field, const struct 
         note_kept(load, entry->span, NULL);
         break;
     case FIELD_ELSEWHERE:
-        warn_elsewhere(load, field, entry->span, NULL);
+        warn_elsewhere(load, field, entry->span);
         break;
     }
 }
 
-void unhonoured_note_value(struct load *load, const struct field *field, enum field_state state,
-                           const struct node *value)
+void unhonoured_note_value(struct load *load, const struct node *value)
 {
-    if (report_is_full(&load->report))
-        return;
-    switch (state) {
-    case FIELD_HONOURED:
-        break;
-    case FIELD_KEPT:
+    if (!report_is_full(&load->report))
         note_kept(load, value->span, value->text);
-        break;
-    case FIELD_ELSEWHERE:
-        warn_elsewhere(load, field, value->span, value->text);
-        break;
-    }
 }
 
 void unhonoured_note_selinux(struct load *load, const struct node *value)

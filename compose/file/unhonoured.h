@@ -13,8 +13,7 @@ struct node_entry;
  * put on the project's list; keys of elsewhere get their warning, once per file. */
 void unhonoured_note(struct load *load, const struct field *field, const struct node_entry *entry,
                      const struct node *value);
-/* The same for one value of a key that is honoured otherwise: "volumes[0].type: image". */
-void unhonoured_note_value(struct load *load, const struct field *field, enum field_state state,
-                           const struct node *value);
+/* Puts one value of a key that is honoured otherwise on the list: "volumes[0].type: image". */
+void unhonoured_note_value(struct load *load, const struct node *value);
 /* The same for a label that matters only where files have any. */
 void unhonoured_note_selinux(struct load *load, const struct node *value);
