@@ -36,7 +36,7 @@ const struct field *field_below(const struct field *field, const char *key)
 
 struct schema field_schema(const struct field *field)
 {
-    struct schema schema = field->type ? field->type->schema : (struct schema){.forms = SCHEMA_ANY};
+    struct schema schema = field->type->schema;
 
     if (field->words)
         schema.words = field->words;
@@ -86,7 +86,7 @@ static struct node *canonical_children(struct load *load, const struct field *fi
         const struct field *below = field_below(field, node->entries[i].key);
         const struct node *longer;
 
-        if (!below || !below->type)
+        if (!below)
             continue;
         if (node->entries[i].key)
             report_enter_key(&load->report, node->entries[i].key);
@@ -186,10 +186,8 @@ static void report_unknown(struct load *load, const struct shape *shape,
         return;
     }
     names = arena_new_array(load->arena, const char *, shape->n_fields + 1);
-    for (size_t i = 0; i < shape->n_fields; i++) {
-        /* an unsupported key is no help */
-        names[i] = shape->fields[i].type ? shape->fields[i].name.data : NULL;
-    }
+    for (size_t i = 0; i < shape->n_fields; i++)
+        names[i] = shape->fields[i].name.data;
     hint = report_did_you_mean(&load->report, entry->key, names, shape->n_fields);
     if (load->report.depth == 0)
         report_error(&load->report, entry->span, hint, "unknown key \"%s\" at the top level",
@@ -199,18 +197,6 @@ static void report_unknown(struct load *load, const struct shape *shape,
                      report_subject(&load->report), entry->key);
     else
         report_error(&load->report, entry->span, hint, "%s: unknown key \"%s\" in %s",
-                     report_subject(&load->report), entry->key, report_path(&load->report));
-}
-
-static void report_unsupported(struct load *load, const struct node_entry *entry)
-{
-    const char *hint = "berth refuses what it would have to ignore";
-
-    if (load->report.depth <= 2)
-        report_error(&load->report, entry->span, hint, "%s: `%s` is not supported yet",
-                     report_subject(&load->report), entry->key);
-    else
-        report_error(&load->report, entry->span, hint, "%s: `%s` in %s is not supported yet",
                      report_subject(&load->report), entry->key, report_path(&load->report));
 }
 
@@ -275,8 +261,6 @@ static struct node *read_values(struct load *load, const struct shape *shape,
             kept = entry->value;
         } else if (!field) {
             report_unknown(load, shape, entry);
-        } else if (!field->type) {
-            report_unsupported(load, entry);
         } else if (is_left_as_written(load, entry->value)) {
             continue;
         } else {
@@ -350,9 +334,9 @@ struct node *shape_encode(const struct encoder *encoder, const struct shape *sha
         const struct field *field = &shape->fields[i];
         const struct node *value = NULL;
 
-        if (field->type && field->type->encode)
+        if (field->type->encode)
             value = field->type->encode(encoder, field, object);
-        else if (kept && field->type && field->type->keep)
+        else if (kept && field->type->keep)
             value = node_get(kept, field->name.data);
         if (value)
             node_add(map, field->name.data, map->span, value);

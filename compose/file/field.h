@@ -108,8 +108,8 @@ enum field_state {
 
 struct field {
     struct str name;
-    const char *about;             /* one line for somebody typing the key into an editor */
-    const struct field_type *type; /* NULL: in the specification, refused by name when loading */
+    const char *about; /* one line for somebody typing the key into an editor */
+    const struct field_type *type;
     enum field_state state;
     enum merge_rule merge;
     bool is_required; /* in every object of this shape */
@@ -153,8 +153,8 @@ bool key_is_extension(const char *key);
 const struct node *field_canonical(struct load *load, const struct field *field,
                                    const struct node *node);
 
-/* Keys of a mapping into `object` by the table; unknown, missing and unsupported ones are reported,
- * unhonoured ones noted. */
+/* Keys of a mapping into `object` by the table; unknown and missing ones are reported, unhonoured
+ * ones noted. */
 void shape_decode(struct load *load, const struct shape *shape, const struct node *node,
                   void *object);
 /* The same for a shape of which every key is kept; the printed form, in the table's order. */

@@ -13,11 +13,6 @@
 #define KEPT(key, about_, ...) FIELD(key, about_, .state = FIELD_KEPT, __VA_ARGS__)
 /* Means nothing on one Linux machine: loads, is checked and printed, with a warning. */
 #define ELSEWHERE(key, about_, ...) FIELD(key, about_, .state = FIELD_ELSEWHERE, __VA_ARGS__)
-/* In the specification, but refused by name when loading. */
-#define LATER(key, about_)                                                                         \
-    {                                                                                              \
-        .name = {key, sizeof(key) - 1}, .about = (about_)                                          \
-    }
 #define SHAPE_OF(fields_, ...)                                                                     \
     {                                                                                              \
         .fields = (fields_), .n_fields = sizeof(fields_) / sizeof((fields_)[0]), __VA_ARGS__       \

@@ -208,8 +208,6 @@ static void put_keys(struct schema_tree *tree, const struct shape *shape, const 
     for (size_t i = 0; i < shape->n_fields; i++) {
         const struct field *field = &shape->fields[i];
 
-        if (!field->type)
-            continue; /* refused: as unknown here */
         put(properties, field->name.data,
             value_of(tree, field, name_below(tree, name, field->name), true));
         if (field->is_required)

@@ -1,8 +1,7 @@
 /* The keys of a Compose file.
  *
  * To support a key anywhere: give its row a type (types.h), a merge rule where the generic one is
- * wrong, and the member it binds to; KEPT if the engine doesn't honour it yet. A row without a type
- * (LATER) is refused by name. */
+ * wrong, and the member it binds to; KEPT if the engine doesn't honour it yet. */
 
 #include "compose/file/load.h"
 #include "compose/file/row.h"

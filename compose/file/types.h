@@ -59,7 +59,6 @@ extern const struct field_type type_labels;       /* struct pairs; without a val
 extern const struct field_type type_command;      /* struct service_command */
 extern const struct field_type type_health_test;  /* struct strings of struct service_health */
 extern const struct field_type type_extra_hosts;  /* struct pairs */
-extern const struct field_type type_empty;        /* nothing: only an empty mapping is taken */
 
 /* types_object.c */
 extern const struct field_type type_object;         /* the field's shape, at its offset */
@@ -137,8 +136,7 @@ const char *mount_unique(struct arena *arena, const struct node *item);
  * range. */
 extern const struct field_type kept_text; /* "" says nothing */
 extern const struct field_type kept_text_or_null;
-extern const struct field_type kept_scalar; /* a boolean, number or string; printed as text */
-extern const struct field_type kept_scalar_or_null;
+extern const struct field_type kept_scalar;   /* a boolean, number or string; printed as text */
 extern const struct field_type kept_option;   /* the same; null is "" */
 extern const struct field_type kept_bool;     /* printed either way */
 extern const struct field_type kept_true;     /* false says nothing */
@@ -161,7 +159,6 @@ extern const struct field_type kept_text_or_list; /* → list */
 extern const struct field_type kept_map;    /* of the shape's each; without a shape: scalars */
 extern const struct field_type kept_object; /* with the shape's keys; each of its own state */
 extern const struct field_type kept_object_or_null;
-extern const struct field_type kept_any; /* as it is */
 
 /* types_kept_build.c */
 extern const struct field_type kept_switch;   /* a boolean or string; printed as text */

@@ -95,8 +95,7 @@ static const struct node *keep_scalar(struct load *load, const struct field *fie
 {
     const char *text;
 
-    if (is_allowed_null(field, node))
-        return node;
+    (void)field;
     if (node->kind != NODE_SCALAR || node_is_null(node)) {
         wrong_type(load, node, "a boolean, number or string");
         return NULL;
@@ -118,8 +117,6 @@ static const struct node *keep_option(struct load *load, const struct field *fie
 const struct field_type kept_scalar = {.keep = keep_scalar, .schema = {.forms = SCHEMA_SCALAR}};
 const struct field_type kept_option = {.keep = keep_option,
                                        .schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL}};
-const struct field_type kept_scalar_or_null = {.keep = keep_scalar,
-                                               .schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL}};
 
 /* ---- booleans and numbers ---------------------------------------------------------------------
  */
@@ -466,17 +463,8 @@ static const struct node *keep_object(struct load *load, const struct field *fie
     return want_kind(load, node, WANT_MAP) ? shape_keep(load, field->shape, node) : NULL;
 }
 
-static const struct node *keep_any(struct load *load, const struct field *field,
-                                   const struct node *node)
-{
-    (void)load;
-    (void)field;
-    return node;
-}
-
 const struct field_type kept_map = {.keep = keep_map,
                                     .schema = {.forms = SCHEMA_MAP, .items = &scalar_schema}};
 const struct field_type kept_object = {.keep = keep_object, .schema = {.forms = SCHEMA_MAP}};
 const struct field_type kept_object_or_null = {.keep = keep_object,
                                                .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL}};
-const struct field_type kept_any = {.keep = keep_any, .schema = {.forms = SCHEMA_ANY}};

@@ -639,20 +639,3 @@ const struct field_type type_extra_hosts = {
     .decode = hosts_decode,
     .encode = hosts_encode,
     .schema = {.forms = SCHEMA_LIST | SCHEMA_MAP, .items = &host_schema}};
-
-/* ---- what must be empty -----------------------------------------------------------------------
- */
-
-static void empty_decode(struct load *load, const struct field *field, const struct node *node,
-                         void *object)
-{
-    (void)object;
-    if (node_is_null(node) || (node->kind == NODE_MAP && node->n == 0))
-        return;
-    report_error(&load->report, node->span, "berth refuses what it would have to ignore",
-                 "%s: `" STR_FMT "` is not supported yet", report_subject(&load->report),
-                 STR_ARG(field->name));
-}
-
-const struct field_type type_empty = {
-    .decode = empty_decode, .schema = {.forms = SCHEMA_MAP | SCHEMA_NULL, .items = &value_schema}};

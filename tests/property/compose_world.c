@@ -361,8 +361,7 @@ static bool is_excluded(const struct printer *printer, const struct sample *samp
         {"container_name", 1}, {"scale", 1}, {"deploy", 1}, {"build", 2}, {"provider", 2}};
     const struct field *field = shape_find(&service_shape, sample->key);
 
-    if (field &&
-        (!field->type || (printer->flags & FILE_HONOURED && field->state != FIELD_HONOURED)))
+    if (field && printer->flags & FILE_HONOURED && field->state != FIELD_HONOURED)
         return true;
     for (uint32_t i = 0; i < ITEMS_MAX && sample->items[i] && printer->service == 0; i++) {
         if (strchr(sample->items[i], '%')) /* there is none before */

@@ -91,7 +91,9 @@ static void walk_field(struct walk *walk, const struct field *field)
     walk->depth++;
     walk->n_rows++;
     check_about(walk, field);
-    if (field->type) {
+    if (!field->type) {
+        complain(walk, "needs a type");
+    } else {
         check_schema(walk, field);
         check_state(walk, field);
         walk->is_kept |= field->type->keep != NULL;
