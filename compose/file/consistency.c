@@ -135,8 +135,7 @@ static void check_secrets(struct load *load, const struct project *project)
     for (size_t i = 0; i < project->n_secrets; i++) {
         const struct file_object *secret = &project->secrets[i];
 
-        if (!secret->external && (!secret->file || !*secret->file) &&
-            !node_get(secret->kept, "environment"))
+        if (!secret->external && !secret->file && !node_get(secret->kept, "environment"))
             report_error(&load->report, secret->span, NULL,
                          "secret \"%s\" must declare either `file` or `environment`", secret->key);
     }

@@ -67,7 +67,7 @@ static void clean_files(struct load *load, struct model *model)
         struct file_object *objects = model->resources[kinds[k]].items;
 
         for (size_t i = 0; i < model->resources[kinds[k]].n; i++) {
-            if (objects[i].file && *objects[i].file)
+            if (objects[i].file)
                 objects[i].file = load_resolve_path(load, objects[i].file);
         }
     }

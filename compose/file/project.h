@@ -85,7 +85,7 @@ struct service_mount {
 /* A config or secret that appears as a file in the container. */
 struct service_file {
     const char *source; /* KEY of project->configs or ->secrets */
-    const char *target; /* as written, NULL: the source's name; see service_secret_path */
+    const char *target; /* of configs as written, NULL: the source's name; service_config_path */
     const struct node *kept;
     struct span span;
 };

@@ -215,8 +215,6 @@ static void check_mount(struct load *load, const struct node *item, struct servi
             report_error(&load->report, item->span, NULL, "%s: target must not be \"/\"",
                          report_path(&load->report));
     }
-    if (mount->source && !*mount->source)
-        mount->source = NULL;
     if (mount->type == SERVICE_MOUNT_BIND && !mount->source && node_find(item, "type"))
         report_error(&load->report, item->span, NULL,
                      "%s: invalid mount config for type \"bind\": source must not be empty",

@@ -46,8 +46,6 @@ static void build_decode(struct load *load, const struct field *field, const str
     shape_decode(load, field->shape, node, build);
     if (!build->context || !*build->context)
         build->context = "."; /* an error was reported, or it is the default */
-    if (build->dockerfile && !*build->dockerfile)
-        build->dockerfile = NULL;
     if (!build->dockerfile && !node_get(build->kept, "dockerfile_inline"))
         build->dockerfile = "Dockerfile";
 }

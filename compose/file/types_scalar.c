@@ -663,7 +663,7 @@ void decode_nothing(struct load *load, const struct field *field, const struct n
     (void)object;
 }
 
-/* It is dropped with a warning before anything is bound; only its type is checked. */
+/* It has no effect, as a warning says (load.c); only its type is checked. */
 static void version_decode(struct load *load, const struct field *field, const struct node *node,
                            void *object)
 {

@@ -52,7 +52,7 @@ static void secrets_decode(struct load *load, const struct field *field, const s
     for (size_t i = 0; i < service->n_secrets; i++) {
         struct service_file *file = &service->secrets[i];
 
-        if (file->source && (!file->target || !*file->target))
+        if (file->source && !file->target)
             file->target = arena_printf(load->arena, "%s%s", secrets_directory, file->source);
     }
 }
@@ -63,10 +63,6 @@ static void configs_decode(struct load *load, const struct field *field, const s
     struct service *service = object;
 
     service->configs = read_files(load, field, node, &service->n_configs);
-    for (size_t i = 0; i < service->n_configs; i++) {
-        if (service->configs[i].target && !*service->configs[i].target)
-            service->configs[i].target = NULL;
-    }
 }
 
 static const struct node *encode_files(const struct encoder *encoder, const struct field *field,
