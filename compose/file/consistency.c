@@ -241,13 +241,6 @@ static void report_distinct(struct load *load, const struct service *service,
                  path);
 }
 
-static bool is_int(const struct node_entry *entry, int64_t value)
-{
-    int64_t other;
-
-    return node_int_value(str_from(entry->value->text), &other) && other == value;
-}
-
 /* Two ways to say the same must say the same. */
 static void check_deploy(struct load *load, const struct service *service)
 {
@@ -261,11 +254,12 @@ static void check_deploy(struct load *load, const struct service *service)
 
     if (scale && replicas && strcmp(scale->text, replicas->value->text) != 0)
         report_distinct(load, service, replicas, "scale", "deploy.replicas");
-    if (cpus && service->cpus >= 0 && strtod(cpus->value->text, NULL) != service->cpus)
+    if (cpus && service->cpus >= 0 && service->deploy.cpus != service->cpus)
         report_distinct(load, service, cpus, "cpus", "deploy.resources.limits.cpus");
-    if (memory && service->mem_limit >= 0 && !is_int(memory, service->mem_limit))
+    if (memory && service->mem_limit >= 0 && service->deploy.mem_limit != service->mem_limit)
         report_distinct(load, service, memory, "mem_limit", "deploy.resources.limits.memory");
-    if (pids && service->pids_limit != SERVICE_PIDS_UNSET && !is_int(pids, service->pids_limit))
+    if (pids && service->pids_limit != SERVICE_PIDS_UNSET &&
+        service->deploy.pids_limit != service->pids_limit)
         report_distinct(load, service, pids, "pids_limit", "deploy.resources.limits.pids");
     if (reserved && reservation && strcmp(reserved->value->text, reservation->text) != 0)
         report_distinct(load, service, reserved, "mem_reservation",
