@@ -153,13 +153,13 @@ int load_source(struct load *load, const char *path, size_t max_bytes, unsigned 
     return add_read_source(load, fd, path, max_bytes, at, ret_source);
 }
 
-const char *load_resolve_path(struct load *load, const char *path)
+const char *load_resolve_path(const struct load *load, const char *directory, const char *path)
 {
     const char *home = variables_find_sorted(&load->environment, STR("HOME"));
 
     if (path[0] == '~' && (path[1] == '/' || !path[1]) && home)
         return path_join(load->arena, home, path[1] ? path + 2 : ".");
-    return path_join(load->arena, load->directory, path);
+    return path_join(load->arena, directory, path);
 }
 
 /* ---- environment ------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ static void add(struct collector *collector, const char *name, const char *value
                  .name = name, .value = value, .span = span, .order = collector->variables.n});
 }
 
+static const char *resolved_path(const struct collector *collector, const struct env_file *file)
+{
+    return load_resolve_path(collector->load, collector->load->directory, file->path);
+}
+
 /* The file's definitions. 1: there is no such file. */
 static int read_definitions(struct collector *collector, const struct env_file *file)
 {
@@ -63,8 +68,8 @@ static int read_definitions(struct collector *collector, const struct env_file *
     struct dotenv_scope scope = {.outer = &outer, .earlier = &earlier};
     struct dotenv parsed = {0};
     uint32_t source;
-    const char *path = load_resolve_path(load, file->path);
-    int result = load_source(load, path, DOTENV_FILE_MAX, LOAD_OPTIONAL, file->span, &source);
+    int result = load_source(load, resolved_path(collector, file), DOTENV_FILE_MAX, LOAD_OPTIONAL,
+                             file->span, &source);
 
     if (result != 0)
         return result;
@@ -95,17 +100,17 @@ static void read_env_file(struct collector *collector, const struct env_file *fi
         report_error(&collector->load->report, file->span,
                      "write {path: …, required: false} if it may be missing",
                      "service \"%s\": env file %s not found", collector->service->name,
-                     load_resolve_path(collector->load, file->path));
+                     resolved_path(collector, file));
 }
 
 static void read_label_file(struct collector *collector, const char *path, struct span span)
 {
-    struct env_file file = {.path = load_resolve_path(collector->load, path), .span = span};
+    struct env_file file = {.path = path, .span = span};
 
     if (read_definitions(collector, &file) > 0)
         report_error(&collector->load->report, span, NULL,
                      "service \"%s\": label file %s not found", collector->service->name,
-                     file.path);
+                     resolved_path(collector, &file));
 }
 
 static int compare_variables(const void *a, const void *b)

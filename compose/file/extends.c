@@ -130,7 +130,6 @@ static const struct sheet *open_file(struct extender *extender, const char *dire
 {
     struct load *load = extender->load;
     struct yaml_documents documents = {0};
-    const char *project_directory = load->directory;
     const struct node *services = NULL;
     struct sheet *sheet;
     const char *path;
@@ -138,9 +137,7 @@ static const struct sheet *open_file(struct extender *extender, const char *dire
 
     if (load_refuse_remote(load, file, at) < 0)
         return NULL;
-    load->directory = directory;
-    path = load_resolve_path(load, file);
-    load->directory = project_directory;
+    path = load_resolve_path(load, directory, file);
     for (const struct sheet *known = extender->files; known; known = known->next) {
         if (strcmp(known->path, path) == 0)
             return known;

@@ -94,7 +94,7 @@ static int read_element(struct load *load, const struct node *element, const str
 
         if (load_refuse_remote(load, path, at) < 0)
             return -1;
-        path = load_resolve_path(load, path);
+        path = load_resolve_path(load, load->directory, path);
         if (report_cycle(load, path, at) || load_named_file(load, path, at, documents, &source) < 0)
             return -1;
         for (size_t k = first; k < documents->n; k++) {
@@ -124,7 +124,7 @@ static int add_environment(struct load *load, const struct node *element,
     if (files->n == 0)
         return load_default_env_file(load, directory);
     for (size_t i = 0; i < files->n; i++) {
-        const char *path = load_resolve_path(load, files->items[i]);
+        const char *path = load_resolve_path(load, load->directory, files->items[i]);
 
         if (strcmp(path, "/dev/null") == 0)
             continue;
@@ -300,9 +300,10 @@ static int open_element(struct load *load, const struct node *node, struct eleme
     if (load->link->depth == INCLUDE_DEPTH_MAX)
         return report_error(&load->report, element->at, NULL,
                             "files include each other more than %d deep", INCLUDE_DEPTH_MAX);
-    element->directory = load_resolve_path(
-        load, include->project_directory ? include->project_directory
-                                         : path_dir(load->arena, include->paths.items[0]));
+    element->directory = load_resolve_path(load, load->directory,
+                                           include->project_directory
+                                               ? include->project_directory
+                                               : path_dir(load->arena, include->paths.items[0]));
     if (read_element(load, node, &include->paths, &element->documents) < 0)
         return -1;
     return add_environment(load, node, &include->env_files, element->directory);

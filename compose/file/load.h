@@ -142,8 +142,8 @@ int load_source(struct load *load, const char *path, size_t max_bytes, unsigned 
                 struct span at, uint32_t *ret_source);
 /* How messages show a path: relative when it lies below the working directory. */
 const char *load_shown_path(const struct load *load, const char *path);
-/* "~", relative to the project directory; cleaned. */
-const char *load_resolve_path(struct load *load, const char *path);
+/* "~", relative to `directory`; cleaned. */
+const char *load_resolve_path(const struct load *load, const char *directory, const char *path);
 /* A URL or a git repository, where a path could stand. */
 bool load_is_remote(const char *path);
 /* Report that a Compose file can't be remote, if `path` is (oci://, git, URLs): -1. */

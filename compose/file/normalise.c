@@ -49,12 +49,12 @@ static void resolve_paths(struct load *load, struct draft *draft)
     struct build *build = &draft->service.build;
 
     if (build->context && !load_is_remote(build->context))
-        build->context = load_resolve_path(load, build->context);
+        build->context = load_resolve_path(load, load->directory, build->context);
     for (size_t i = 0; i < draft->service.n_volumes; i++) {
         struct service_mount *mount = &draft->service.volumes[i];
 
         if (mount->type == SERVICE_MOUNT_BIND && mount->source)
-            mount->source = load_resolve_path(load, mount->source);
+            mount->source = load_resolve_path(load, load->directory, mount->source);
     }
 }
 
@@ -68,7 +68,7 @@ static void clean_files(struct load *load, struct model *model)
 
         for (size_t i = 0; i < model->resources[kinds[k]].n; i++) {
             if (objects[i].file)
-                objects[i].file = load_resolve_path(load, objects[i].file);
+                objects[i].file = load_resolve_path(load, load->directory, objects[i].file);
         }
     }
 }

@@ -68,10 +68,16 @@ static const struct {
 
 enum { N_STEPS_MAX = sizeof(places[0].steps) / sizeof(places[0].steps[0]) };
 
-static const struct node *resolve_path(struct load *load, const struct node *outer,
-                                       const struct node *parent, const struct node *path,
-                                       applies_fn applies)
+struct resolver {
+    const struct load *load;
+    const char *directory; /* that relative paths start at */
+    applies_fn applies;
+};
+
+static const struct node *resolve_path(const struct resolver *resolver, const struct node *outer,
+                                       const struct node *parent, const struct node *path)
 {
+    const struct load *load = resolver->load;
     struct node *resolved;
 
     /* without interpolation only the project's own files have variables left: they mean its
@@ -79,18 +85,18 @@ static const struct node *resolve_path(struct load *load, const struct node *out
     if ((load->options->flags & PROJECT_NO_INTERPOLATE) && node_is_template(path))
         return path;
     if (!node_is_text(path) || !path->text[0] || path->text[0] == '/' ||
-        load_is_remote(path->text) || !applies(outer, parent, path->text))
+        load_is_remote(path->text) || !resolver->applies(outer, parent, path->text))
         return path;
-    resolved = node_new_text(load->arena, load_resolve_path(load, path->text), path->span);
+    resolved = node_new_text(load->arena, load_resolve_path(load, resolver->directory, path->text),
+                             path->span);
     resolved->tag = path->tag;
     resolved->has_tags = path->has_tags;
     return resolved;
 }
 
 /* `node` with the paths below it absolute; itself, if there are none. */
-static const struct node *resolve(struct load *load, const struct node *outer,
-                                  const struct node *node, const char *const *steps, size_t n_steps,
-                                  applies_fn applies)
+static const struct node *resolve(const struct resolver *resolver, const struct node *outer,
+                                  const struct node *node, const char *const *steps, size_t n_steps)
 {
     bool is_list = strcmp(steps[0], "[]") == 0;
     bool is_each = is_list || strcmp(steps[0], "*") == 0;
@@ -105,12 +111,12 @@ static const struct node *resolve(struct load *load, const struct node *outer,
 
         if (!is_each && strcmp(entry->key, steps[0]) != 0)
             continue;
-        value = is_last ? resolve_path(load, outer, node, entry->value, applies)
-                        : resolve(load, node, entry->value, steps + 1, n_steps - 1, applies);
+        value = is_last ? resolve_path(resolver, outer, node, entry->value)
+                        : resolve(resolver, node, entry->value, steps + 1, n_steps - 1);
         if (value == entry->value)
             continue;
         if (!copy) {
-            copy = node_edit(load->arena, node);
+            copy = node_edit(resolver->load->arena, node);
         }
         copy->entries[i].value = value;
     }
@@ -120,12 +126,11 @@ static const struct node *resolve(struct load *load, const struct node *outer,
 const struct node *relative_resolve(struct load *load, const struct node *document,
                                     const char *directory)
 {
-    const char *project_directory = load->directory;
+    struct resolver resolver = {.load = load, .directory = directory};
 
-    load->directory = directory;
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        document =
-            resolve(load, document, document, places[i].steps, N_STEPS_MAX, places[i].applies);
-    load->directory = project_directory;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        resolver.applies = places[i].applies;
+        document = resolve(&resolver, document, document, places[i].steps, N_STEPS_MAX);
+    }
     return document;
 }
