@@ -62,11 +62,7 @@ static const struct node *fill_in_text(struct load *load, const struct node *tex
     if (!foreign.is_used)
         return text;
     filled = interpolate_node(&load->report, text, &load->variables, &load->n_interpolated);
-    for (size_t i = 0; i < filled->text_len; i++) {
-        if (filled->text[i] == '$')
-            buf_add_char(&doubled, '$');
-        buf_add_char(&doubled, filled->text[i]);
-    }
+    interpolate_escape(&doubled, (struct str){filled->text, filled->text_len});
     copy = node_new_text(load->arena, arena_strdup(load->arena, buf_text(&doubled)), text->span);
     copy->tag = text->tag;
     copy->has_tags = text->has_tags;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compose/file/field.h"
+#include "compose/file/interpolate.h"
 #include "compose/file/key_order.h"
 #include "compose/file/node.h"
 #include "compose/file/scalar_style.h"
@@ -168,11 +169,7 @@ static struct str double_dollars(struct printer *printer, const struct node *nod
     if (printer->dollars == DOLLARS_PLAIN || !memchr(node->text, '$', node->text_len))
         return (struct str){node->text, node->text_len};
     buf_clear(&printer->scratch);
-    for (size_t i = 0; i < node->text_len; i++) {
-        if (node->text[i] == '$')
-            buf_add_char(&printer->scratch, '$');
-        buf_add_char(&printer->scratch, node->text[i]);
-    }
+    interpolate_escape(&printer->scratch, (struct str){node->text, node->text_len});
     return buf_str(&printer->scratch);
 }
 

@@ -69,11 +69,6 @@ static struct sheet *new_sheet(struct load *load, const struct node *services,
     return sheet;
 }
 
-static const char *source_name(const struct load *load, uint32_t source)
-{
-    return load->report.sources.items[source].name;
-}
-
 /* ---- the other file ---------------------------------------------------------------------------
  */
 
@@ -87,12 +82,7 @@ static const struct node *join_documents(struct load *load, const char *path, st
     for (size_t i = 0; i < documents->n; i++) {
         const struct node *document = documents->items[i];
 
-        if (document->kind != NODE_MAP) {
-            report_error(&load->report, document->span, NULL,
-                         "top-level object must be a mapping, not %s", node_what(document));
-            return NULL;
-        }
-        if (load_count_nodes(load, document->weight, at) < 0)
+        if (load_count_document(load, document, at) < 0)
             return NULL;
         document = relative_resolve(load, load_document(load, document, directory), directory);
         joined = joined ? merge_below(load, &file_field, joined, document) : document;
@@ -108,7 +98,7 @@ static const struct node *read_services(struct load *load, const char *path, str
 
     if (documents->n == 0) {
         report_error(&load->report, at, NULL, "cannot extend from %s: the file is empty",
-                     source_name(load, source));
+                     report_source_name(&load->report, source));
         return NULL;
     }
     document = join_documents(load, path, at, documents);
@@ -119,7 +109,7 @@ static const struct node *read_services(struct load *load, const char *path, str
         report_error(&load->report, services ? services->span : at, NULL,
                      services ? "cannot extend from %s: services must be a mapping"
                               : "cannot extend from %s: it has no services section",
-                     source_name(load, source));
+                     report_source_name(&load->report, source));
         return NULL;
     }
     return services;
@@ -171,7 +161,7 @@ static void report_cycle(struct load *load, const struct link *last, const struc
     buf_init(&chain, ERROR_TEXT_MAX);
     for (size_t i = n; i > 0; i--)
         buf_printf(&chain, "%s (%s:%u) -> ", links[i - 1]->service->key,
-                   source_name(load, links[i - 1]->service->span.file),
+                   report_source_name(&load->report, links[i - 1]->service->span.file),
                    links[i - 1]->service->span.line);
     buf_add_text(&chain, service->key);
     report_error(&load->report, node_find(last->service->value, "extends")->span,
@@ -214,7 +204,7 @@ static void report_missing(struct load *load, const struct sheet *sheet, const c
     }
     report_error(&load->report, at, report_did_you_mean(&load->report, wanted, names, services->n),
                  "cannot extend service \"%s\": service \"%s\" not found in %s", service, wanted,
-                 source_name(load, sheet->services->span.file));
+                 report_source_name(&load->report, sheet->services->span.file));
 }
 
 /* The base, itself followed; NULL: reported. */
@@ -250,25 +240,11 @@ static const struct node *find_base(struct extender *extender, const struct link
         report_error(&load->report, node_get(node, "service")->span, NULL,
                      "cannot extend service \"%s\": service \"%s\" in %s is %s, not a mapping",
                      link->service->key, extends.service,
-                     source_name(load, sheet->services->span.file), node_what(base));
+                     report_source_name(&load->report, sheet->services->span.file),
+                     node_what(base));
         return NULL;
     }
     return base;
-}
-
-static const struct node *without_extends(struct load *load, const struct node *service)
-{
-    struct node *copy = node_new(load->arena, NODE_MAP, service->span, service->n);
-
-    for (size_t i = 0; i < service->n; i++) {
-        const struct node_entry *entry = &service->entries[i];
-
-        if (strcmp(entry->key, "extends") != 0)
-            node_add(copy, entry->key, entry->span, entry->value);
-    }
-    copy->tag = service->tag;
-    copy->has_tags |= service->tag != NODE_UNTAGGED;
-    return copy;
 }
 
 static const struct node *extend(struct extender *extender, const struct link *link,
@@ -277,7 +253,7 @@ static const struct node *extend(struct extender *extender, const struct link *l
     struct load *load = extender->load;
     const char *name = link->service->key;
     const struct node *base = find_base(extender, link, extends);
-    const struct node *own = without_extends(load, link->service->value);
+    const struct node *own = node_without(load->arena, link->service->value, "extends");
     const struct node *merged;
 
     if (!base || load_count_nodes(load, (size_t)base->weight + own->weight, extends->span) < 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "compose/file/field.h"
+#include "compose/file/interpolate.h"
 #include "compose/file/load.h"
 #include "compose/file/node.h"
 #include "compose/file/shapes.h"
@@ -42,11 +43,6 @@ static bool is_section(const char *key)
     return false;
 }
 
-static const char *source_name(const struct load *load, uint32_t source)
-{
-    return load->report.sources.items[source].name;
-}
-
 /* ---- one element ------------------------------------------------------------------------------
  */
 
@@ -65,13 +61,13 @@ static bool report_cycle(struct load *load, const char *path, struct span at)
     if (!first)
         return false;
     buf_init(&text, 800);
-    buf_add_text(&text, source_name(load, first->source));
+    buf_add_text(&text, report_source_name(&load->report, first->source));
     for (; n > 0; n--)
-        buf_printf(&text, " -> %s (%s:%u)", source_name(load, chain[n - 1]->source),
-                   source_name(load, chain[n - 1]->at.file), chain[n - 1]->at.line);
+        buf_printf(&text, " -> %s (%s:%u)", report_source_name(&load->report, chain[n - 1]->source),
+                   report_source_name(&load->report, chain[n - 1]->at.file), chain[n - 1]->at.line);
     report_error(&load->report, at, "files must not include each other in a circle",
                  "include cycle detected: %s -> %s (%s:%u)", buf_text(&text),
-                 load_shown_path(load, path), source_name(load, at.file), at.line);
+                 load_shown_path(load, path), report_source_name(&load->report, at.file), at.line);
     buf_release(&text);
     return true;
 }
@@ -98,13 +94,7 @@ static int read_element(struct load *load, const struct node *element, const str
         if (report_cycle(load, path, at) || load_named_file(load, path, at, documents, &source) < 0)
             return -1;
         for (size_t k = first; k < documents->n; k++) {
-            const struct node *document = documents->items[k];
-
-            if (document->kind != NODE_MAP)
-                return report_error(&load->report, document->span, NULL,
-                                    "top-level object must be a mapping, not %s",
-                                    node_what(document));
-            if (load_count_nodes(load, document->weight, at) < 0)
+            if (load_count_document(load, documents->items[k], at) < 0)
                 return -1;
         }
     }
@@ -170,8 +160,7 @@ static const char *printed_text(struct load *load, const char *value)
     if (!(load->options->flags & PROJECT_NO_INTERPOLATE) || !strchr(value, '$'))
         return value;
     buf_init(&text, 2 * strlen(value) + 1);
-    for (; *value; value++)
-        buf_add(&text, *value == '$' ? "$$" : value, *value == '$' ? 2 : 1);
+    interpolate_escape(&text, str_from(value));
     doubled = arena_strdup(load->arena, buf_text(&text));
     buf_release(&text);
     return doubled;
@@ -406,8 +395,8 @@ static const struct node *join_section(struct load *load, const char *section,
                                        : "rename one, or define it in the including file with "
                                          "!override",
                          "%s \"%s\" is included twice and differs: the other one is at %s:%u",
-                         noun_of(load, section), entry->key, source_name(load, first->span.file),
-                         first->span.line);
+                         noun_of(load, section), entry->key,
+                         report_source_name(&load->report, first->span.file), first->span.line);
         }
     }
     return joined;
@@ -427,24 +416,9 @@ static void warn_clashes(struct load *load, const char *section, const struct no
             !node_equal(load->arena, known->value, entry->value))
             report_warning(&load->report, entry->span, NULL,
                            "%s \"%s\" is merged over the included one of %s:%u",
-                           noun_of(load, section), entry->key, source_name(load, known->span.file),
-                           known->span.line);
+                           noun_of(load, section), entry->key,
+                           report_source_name(&load->report, known->span.file), known->span.line);
     }
-}
-
-static const struct node *without_include(struct load *load, const struct node *document)
-{
-    struct node *copy = node_new(load->arena, NODE_MAP, document->span, document->n);
-
-    for (size_t i = 0; i < document->n; i++) {
-        const struct node_entry *entry = &document->entries[i];
-
-        if (strcmp(entry->key, "include") != 0)
-            node_add(copy, entry->key, entry->span, entry->value);
-    }
-    copy->tag = document->tag;
-    copy->has_tags |= document->tag != NODE_UNTAGGED;
-    return copy;
 }
 
 /* The document over the elements' resources. */
@@ -467,7 +441,7 @@ static const struct node *import(struct load *load, const struct node *document,
         if (own)
             warn_clashes(load, sections[i], joined, own->value);
     }
-    return merge_below(load, &file_field, base, without_include(load, document));
+    return merge_below(load, &file_field, base, node_without(load->arena, document, "include"));
 }
 
 static int check_list(struct load *load, const struct node *list)

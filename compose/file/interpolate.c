@@ -257,6 +257,15 @@ static void scan(struct str template, int depth,
     }
 }
 
+void interpolate_escape(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '$')
+            buf_add_char(out, '$');
+        buf_add_char(out, text.data[i]);
+    }
+}
+
 void interpolate_scan(struct str template,
                       void (*found)(void *context, const struct expression *expression),
                       void *context)

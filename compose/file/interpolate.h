@@ -39,6 +39,9 @@ const char *variables_find_sorted(const void *pairs, struct str name);
 int interpolate_text(struct str template, const struct variables *variables, struct buf *out,
                      struct error *err);
 
+/* Append a text that expands to `text`: with every $ doubled. */
+void interpolate_escape(struct buf *out, struct str text);
+
 /* One ${…} or $NAME of a template. */
 struct expression {
     struct str name;

@@ -22,6 +22,14 @@
 /* Env files are printed, not read. */
 static const unsigned as_they_are = PROJECT_NO_INTERPOLATE | PROJECT_NO_ENV_RESOLUTION;
 
+static int check_mapping(struct load *load, const struct node *document)
+{
+    if (document->kind == NODE_MAP)
+        return 0;
+    return report_error(&load->report, document->span, NULL,
+                        "top-level object must be a mapping, not %s", node_what(document));
+}
+
 static int read_files(struct load *load, const struct strings *paths,
                       struct yaml_documents *documents)
 {
@@ -42,10 +50,8 @@ static int read_files(struct load *load, const struct strings *paths,
             (struct span){.file = (uint32_t)load->report.sources.n - 1, .line = 1, .column = 1},
             NULL, "empty compose file");
     for (size_t i = 0; i < documents->n; i++) {
-        if (documents->items[i]->kind != NODE_MAP)
-            result = report_error(&load->report, documents->items[i]->span, NULL,
-                                  "top-level object must be a mapping, not %s",
-                                  node_what(documents->items[i]));
+        if (check_mapping(load, documents->items[i]) < 0)
+            result = -1;
     }
     return result;
 }
@@ -180,6 +186,11 @@ int load_count_nodes(struct load *load, size_t n_more, struct span at)
                             "extends and include make a project that is too large");
     load->n_nodes += n_more;
     return 0;
+}
+
+int load_count_document(struct load *load, const struct node *document, struct span at)
+{
+    return check_mapping(load, document) < 0 ? -1 : load_count_nodes(load, document->weight, at);
 }
 
 static struct project *assemble(struct load *load, const struct strings *paths,

@@ -172,6 +172,8 @@ const struct node *load_documents(struct load *load, const struct yaml_documents
 /* Count `n_more` nodes towards what extends and include may make; -1: too many, reported at `at`.
  */
 int load_count_nodes(struct load *load, size_t n_more, struct span at);
+/* The same for a document that a named file has; it must be a mapping. */
+int load_count_document(struct load *load, const struct node *document, struct span at);
 
 /* Two documents → one (merge.c). base NULL: the first. */
 const struct node *merge_documents(struct load *load, const struct node *base,

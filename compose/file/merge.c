@@ -52,7 +52,7 @@ static void warn_lost_condition(struct load *load, const struct node_entry *base
                        "write it as a mapping with its condition, or mark it !override",
                        "%s.%s: the short form replaces the condition %s of %s:%u by %s",
                        report_path(&load->report), over->key, before->text,
-                       load->report.sources.items[before->span.file].name, before->span.line,
+                       report_source_name(&load->report, before->span.file), before->span.line,
                        after->text);
 }
 
@@ -196,7 +196,7 @@ static const struct node *merge(struct load *load, const struct field *field,
         report_error(
             &load->report, over->span, NULL, "cannot override %s: it is %s at %s:%u, and %s here",
             report_path(&load->report), node_what(base),
-            load->report.sources.items[base->span.file].name, base->span.line, node_what(over));
+            report_source_name(&load->report, base->span.file), base->span.line, node_what(over));
         return base;
     }
     if (!can_merge(load, base, over))

@@ -80,6 +80,21 @@ struct node *node_edit(struct arena *arena, const struct node *node)
     return copy;
 }
 
+const struct node *node_without(struct arena *arena, const struct node *map, const char *key)
+{
+    struct node *copy = node_new(arena, NODE_MAP, map->span, map->n);
+
+    for (size_t i = 0; i < map->n; i++) {
+        const struct node_entry *entry = &map->entries[i];
+
+        if (strcmp(entry->key, key) != 0)
+            node_add(copy, entry->key, entry->span, entry->value);
+    }
+    copy->tag = map->tag;
+    copy->has_tags |= map->tag != NODE_UNTAGGED;
+    return copy;
+}
+
 const struct node_entry *node_find(const struct node *node, const char *key)
 {
     if (!node || node->kind != NODE_MAP)

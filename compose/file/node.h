@@ -62,6 +62,9 @@ struct node *node_copy(struct arena *arena, const struct node *node, size_t extr
 /* The same with its tag, to give some entries other values: what stays of the document it is in. */
 struct node *node_edit(struct arena *arena, const struct node *node);
 
+/* A map's copy, with its tag, without `key`. */
+const struct node *node_without(struct arena *arena, const struct node *map, const char *key);
+
 /* A map without doubles: of entries of one key the last one stays, in the place of the first. */
 struct node *node_last_wins(struct arena *arena, struct node *map);
 

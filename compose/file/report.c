@@ -41,6 +41,11 @@ uint32_t report_add_source(struct report *report, const char *name, const char *
     return (uint32_t)(report->sources.n - 1);
 }
 
+const char *report_source_name(const struct report *report, uint32_t source)
+{
+    return report->sources.items[source].name;
+}
+
 static bool is_silenced(const struct report *report, struct span span)
 {
     for (size_t i = 0; i < report->silenced.n; i++) {

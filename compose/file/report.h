@@ -35,6 +35,8 @@ void report_release(struct report *report);
 /* Takes name and path as they are (arena-owned); returns the index for spans. */
 uint32_t report_add_source(struct report *report, const char *name, const char *path,
                            struct str text);
+/* How messages call it. */
+const char *report_source_name(const struct report *report, uint32_t source);
 
 /* `hint` is NULL or arena-owned. Past DIAGNOSTICS_MAX messages of a kind are counted, not kept.
  * The same warning about the same place is kept once. report_error always returns -1. */
