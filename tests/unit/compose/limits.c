@@ -199,6 +199,16 @@ TEST(fifty_thousand_interpolated_values_are_taken)
     CHECK_INT(check_text(&text, NULL)->services[0].environment.n, 50000);
 }
 
+TEST(a_value_that_expands_to_more_than_a_megabyte_is_refused)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+
+    buf_printf(&text, "%s    user: \"", service);
+    repeat(&text, "$HOME", 200000);
+    buf_add_text(&text, "\"\n");
+    (void)check_text(&text, "expands to more than 1048576 bytes");
+}
+
 /* ---- sizes ------------------------------------------------------------------------------------
  */
 
@@ -229,6 +239,43 @@ TEST(twenty_thousand_services_in_a_row_are_taken)
     for (int i = 1; i < 20000; i++)
         buf_printf(&text, "  s%d: {image: b, depends_on: [s%d]}\n", i, i - 1);
     CHECK_INT(check_text(&text, NULL)->n_services, 20000);
+}
+
+TEST(more_than_a_thousand_address_pools_are_not_merged)
+{
+    cleanup_buf struct buf text = BUF_INIT;
+
+    buf_printf(&text, "%snetworks: {n: {ipam: {config: [", service);
+    repeat(&text, "{gateway: 10.0.0.1}, ", 1001);
+    buf_add_text(&text, "]}}}\n---\nnetworks: {n: {ipam: {config: [{gateway: 10.0.0.1}]}}}\n");
+    (void)check_text(&text, "more than 1000 address pools");
+}
+
+TEST(an_env_file_of_too_many_variables_is_refused)
+{
+    cleanup_buf struct buf text = BUF_INIT, env = BUF_INIT;
+
+    buf_printf(&text, "%s    env_file: many.env\n", service);
+    repeat(&env, "A=\n", 5001);
+    write_file("compose.yaml", &text);
+    write_file("many.env", &env);
+    check_file("compose.yaml", "too many variables in one file");
+}
+
+TEST(more_than_a_hundred_compose_files_are_refused)
+{
+    static const char *names[101];
+    struct project_options options = options_here();
+    struct diagnostics diagnostics;
+    const struct project *project = NULL;
+    struct error err = ERROR_INIT;
+    int64_t start_ms = cpu_ms();
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        names[i] = "compose.yaml";
+    options.files = (struct strings){names, sizeof(names) / sizeof(names[0])};
+    check_cost(start_ms, project_load(&arena, &options, &project, &diagnostics, &err), &diagnostics,
+               &err, "more than 100 compose files");
 }
 
 TEST(a_thousand_documents_that_each_add_much_are_refused)
