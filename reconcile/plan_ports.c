@@ -23,9 +23,29 @@ static bool ports_overlap(const struct port_spec *a, const struct port_spec *b)
            (is_any(a->host_ip) || is_any(b->host_ip) || text_equal(a->host_ip, b->host_ip));
 }
 
-static bool wants_port_of(const struct container_spec *spec, const struct container_spec *other)
+/* What an update of the running container leaves as it is: which port of a range it has got is its
+ * own affair. */
+static bool keeps_port(const struct slot *slot, const struct port_spec *port)
 {
+    if (slot->action != SLOT_UPDATE || slot->restarts || !container_is_running(slot->have))
+        return false;
+    for (size_t i = 0; i < slot->have->spec.n_ports; i++) {
+        const struct port_spec *has = &slot->have->spec.ports[i];
+
+        if (has->host_first == port->host_first && has->host_last == port->host_last &&
+            text_equal(has->host_ip, port->host_ip) && text_equal(has->protocol, port->protocol))
+            return true;
+    }
+    return false;
+}
+
+static bool wants_port_of(const struct slot *slot, const struct container_spec *other)
+{
+    const struct container_spec *spec = slot->spec ? slot->spec : &slot->want->spec;
+
     for (size_t i = 0; i < spec->n_ports; i++) {
+        if (keeps_port(slot, &spec->ports[i]))
+            continue;
         for (size_t j = 0; j < other->n_ports; j++) {
             if (ports_overlap(&spec->ports[i], &other->ports[j]))
                 return true;
@@ -47,14 +67,12 @@ static const struct slot *slot_of(const struct planner *planner,
 void planner_follow_ports(const struct planner *planner, const struct slot *slot,
                           struct edges *after)
 {
-    const struct container_spec *spec = slot->spec ? slot->spec : &slot->want->spec;
-
     for (size_t i = 0; i < planner->have->n_containers; i++) {
         const struct observed_container *other = &planner->have->containers[i];
         const struct slot *holder;
 
         if (other == slot->have || !container_is_running(other) ||
-            !wants_port_of(spec, &other->spec))
+            !wants_port_of(slot, &other->spec))
             continue;
         holder = slot_of(planner, other);
         edges_add(after, holder && holder->action == SLOT_UPDATE
@@ -74,8 +92,7 @@ void planner_decide_ports(struct planner *planner)
             const struct slot *other = &planner->slots[j];
 
             if (other == slot || other->action != SLOT_UPDATE ||
-                !container_is_running(other->have) ||
-                !wants_port_of(slot->spec, &other->have->spec))
+                !container_is_running(other->have) || !wants_port_of(slot, &other->have->spec))
                 continue;
             slot->action = SLOT_REPLACE;
             planner_add_reason(
