@@ -71,6 +71,9 @@ struct port_spec {
     const char *protocol; /* "tcp" or "udp" */
 };
 
+/* A port of this host address conflicts with that of any other: NULL, "", "0.0.0.0", "::". */
+bool host_ip_is_any(const char *host_ip);
+
 struct ulimit_spec {
     const char *name;   /* "nofile", … without RLIMIT_ */
     int64_t soft, hard; /* -1 = unlimited */

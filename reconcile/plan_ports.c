@@ -7,11 +7,6 @@
 #include "engine/base/str.h"
 #include "reconcile/planner.h"
 
-static bool is_any(const char *ip)
-{
-    return !ip || !*ip;
-}
-
 /* The engine picks a number that is free: no conflict. */
 static bool ports_overlap(const struct port_spec *a, const struct port_spec *b)
 {
@@ -20,7 +15,8 @@ static bool ports_overlap(const struct port_spec *a, const struct port_spec *b)
 
     return a->host_first > 0 && b->host_first > 0 && a->host_first <= b_last &&
            b->host_first <= a_last && text_equal(a->protocol, b->protocol) &&
-           (is_any(a->host_ip) || is_any(b->host_ip) || text_equal(a->host_ip, b->host_ip));
+           (host_ip_is_any(a->host_ip) || host_ip_is_any(b->host_ip) ||
+            text_equal(a->host_ip, b->host_ip));
 }
 
 /* What an update of the running container leaves as it is: which port of a range it has got is its

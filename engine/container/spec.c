@@ -455,6 +455,11 @@ static int read_fields(struct arena *arena, const json_t *json, const struct fie
 
 /* ------------------------------------------------------------------ public */
 
+bool host_ip_is_any(const char *host_ip)
+{
+    return !host_ip || !*host_ip || strcmp(host_ip, "0.0.0.0") == 0 || strcmp(host_ip, "::") == 0;
+}
+
 json_t *container_spec_to_json(const struct container_spec *spec)
 {
     return print_fields(spec, container_fields);

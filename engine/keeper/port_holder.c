@@ -7,14 +7,9 @@
 #include "engine/base/cleanup.h"
 #include "engine/keeper/supervisor.h"
 
-static bool is_any(const char *ip)
-{
-    return !ip || !*ip || strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
-}
-
 static bool may_overlap(const char *a, const char *b)
 {
-    return is_any(a) || is_any(b) || strcmp(a, b) == 0;
+    return host_ip_is_any(a) || host_ip_is_any(b) || strcmp(a, b) == 0;
 }
 
 /* Ours: what they have just got is not on disk yet. */
