@@ -278,7 +278,7 @@ struct zygote_event {
     int pidfd, terminal_fd, kept_fds[2]; /* -1 = none; those not taken are closed by _release */
     int exit_code;                       /* FAILED, EXITED */
     int term_signal;                     /* EXITED by a signal; else 0 */
-    struct error error;                  /* FAILED: "step 7 attach mount /data: … (EACCES)" */
+    struct error error;                  /* FAILED: "attach mount /data: … (EACCES)" */
 };
 
 #define ZYGOTE_EVENT_INIT                                                                          \

@@ -171,19 +171,15 @@ struct wire_report {
     int32_t pid;
     int32_t wait_status;      /* EXITED: as wait4 gives it */
     int32_t errnum;           /* FAILED */
-    uint32_t step;            /* FAILED: index of the step; WIRE_NO_STEP = before the first */
     int32_t exit_code;        /* FAILED */
     char text[WIRE_TEXT_MAX]; /* FAILED: what was tried */
 };
-
-#define WIRE_NO_STEP UINT32_MAX
 
 /* ------------------------------------------------------------------ child → zygote, before exec */
 
 struct wire_child_report {
     uint32_t kind; /* WIRE_ARMED (with the terminal's master, if any) or WIRE_FAILED */
     int32_t errnum;
-    uint32_t step;
     int32_t exit_code;
     char text[WIRE_TEXT_MAX];
 };

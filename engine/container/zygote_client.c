@@ -330,10 +330,7 @@ static void take_fds(struct zygote_event *event, const struct wire_report *repor
 static void fill_failure(struct zygote_event *event, const struct wire_report *report)
 {
     event->exit_code = report->exit_code;
-    if (report->step == WIRE_NO_STEP)
-        (void)error_sys(&event->error, report->errnum, "%s", report->text);
-    else
-        (void)error_sys(&event->error, report->errnum, "%s", report->text);
+    (void)error_sys(&event->error, report->errnum, "%s", report->text);
 }
 
 static void fill_exit(struct zygote_event *event, int wait_status)

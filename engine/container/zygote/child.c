@@ -101,10 +101,9 @@ static int exit_code_for(const struct wire_step *step, int errnum)
     return errnum == ENOENT ? 127 : 126;
 }
 
-_Noreturn static void fail(const struct child *child, uint32_t index, const struct wire_step *step,
-                           int errnum)
+_Noreturn static void fail(const struct child *child, const struct wire_step *step, int errnum)
 {
-    struct wire_child_report report = {.kind = WIRE_FAILED, .errnum = errnum, .step = index};
+    struct wire_child_report report = {.kind = WIRE_FAILED, .errnum = errnum};
     const char *details[] = {child_text(child, step->text), child_text(child, step->path)};
     size_t n = text_append(report.text, sizeof(report.text), 0, setup_op_names[step->op]);
     bool is_exec = step->op == SETUP_EXEC;
@@ -157,7 +156,7 @@ _Noreturn void child_run(struct child *child)
         int ret = steps[step->op](child, step);
 
         if (ret < 0)
-            fail(child, i, step, -ret);
+            fail(child, step, -ret);
     }
     end_process(0); /* a program without exec: only tests make one */
 }

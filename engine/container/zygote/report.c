@@ -48,7 +48,6 @@ static void fill_end(struct wire_report *report, const struct slot *slot)
     report->wait_status = slot->wait_status;
     if (slot->has_failed) {
         report->errnum = slot->failure.errnum;
-        report->step = slot->failure.step;
         report->exit_code = slot->failure.exit_code;
         (void)text_append(report->text, sizeof(report->text), 0, slot->failure.text);
     }
@@ -151,8 +150,7 @@ void zygote_send_pending(struct zygote_state_table *zygote)
 void zygote_refuse(struct zygote_state_table *zygote, const char *id, int errnum, int exit_code,
                    const char *text)
 {
-    struct wire_report report = {
-        .kind = WIRE_FAILED, .errnum = errnum, .step = WIRE_NO_STEP, .exit_code = exit_code};
+    struct wire_report report = {.kind = WIRE_FAILED, .errnum = errnum, .exit_code = exit_code};
 
     (void)text_append(report.id, sizeof(report.id), 0, id);
     (void)text_append(report.text, sizeof(report.text), 0, text);

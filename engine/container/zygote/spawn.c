@@ -130,8 +130,7 @@ static int clone_into(struct zygote_state_table *zygote, const struct birth *bir
 
 static void become_failed(struct slot *slot, int errnum, const char *what)
 {
-    slot->failure = (struct wire_child_report){.errnum = errnum, .step = WIRE_NO_STEP};
-    slot->failure.exit_code = 125;
+    slot->failure = (struct wire_child_report){.errnum = errnum, .exit_code = 125};
     (void)text_append(slot->failure.text, sizeof(slot->failure.text), 0, what);
     slot->has_failed = slot->is_reaped = true;
     slot->state = ZYGOTE_STATE_ENDED;
