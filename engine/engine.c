@@ -150,6 +150,17 @@ static void fill_info(const struct container_record *record, const struct contai
         ret->pid = 0;
 }
 
+int engine_container_state(const struct engine *engine, struct arena *arena, const char *project,
+                           const char *id, struct container_state *ret, struct error *err)
+{
+    if (container_state_read(engine->state_fd, arena, id, ret, err) < 0)
+        return -1;
+    if (container_state_is_stale(ret, engine->boot_id) &&
+        (strcmp(ret->boot_id, engine->boot_id) != 0 || !keeper_is_alive(engine->run_fd, project)))
+        (void)container_state_settle(ret, engine->boot_id);
+    return 0;
+}
+
 /* 1 when it is gone: removed between listing and reading. */
 static int info_read(struct engine *engine, struct arena *arena, const char *id,
                      struct container_info *ret, struct error *err)
@@ -159,7 +170,7 @@ static int info_read(struct engine *engine, struct arena *arena, const char *id,
     struct error one = ERROR_INIT;
 
     if (container_record_read(engine->state_fd, arena, id, &record, &one) < 0 ||
-        container_state_read(engine->state_fd, arena, id, &state, &one) < 0) {
+        engine_container_state(engine, arena, record.project, id, &state, &one) < 0) {
         container_record_release(&record);
         if (one.code == ERROR_NOT_FOUND)
             return 1;
@@ -167,10 +178,6 @@ static int info_read(struct engine *engine, struct arena *arena, const char *id,
             *err = one;
         return -1;
     }
-    if (container_state_is_stale(&state, engine->boot_id) &&
-        (strcmp(state.boot_id, engine->boot_id) != 0 ||
-         !keeper_is_alive(engine->run_fd, record.project)))
-        (void)container_state_settle(&state, engine->boot_id);
     fill_info(&record, &state, ret);
     vec_push(&engine->documents, record.json);
     return 0;

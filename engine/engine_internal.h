@@ -11,6 +11,8 @@
 #include "engine/keeper/keeper.h"
 #include "engine/network/network.h"
 
+struct container_state;
+
 struct engine {
     char *state_root, *run_root; /* absolute */
     int state_fd, run_fd;
@@ -34,6 +36,10 @@ int engine_settle(struct engine *engine, const char *project, struct error *err)
 
 /* Project names are directory names. */
 int engine_check_project(const char *project, struct error *err);
+
+/* Where the life of a container of `project` stands; settled when no keeper will do it. */
+int engine_container_state(const struct engine *engine, struct arena *arena, const char *project,
+                           const char *id, struct container_state *ret, struct error *err);
 
 /* The record behind `image_id`, read once for the containers that share it. */
 int engine_image_cached(struct engine *engine, const char *image_id, const struct image_info **ret,

@@ -266,13 +266,16 @@ int engine_session_watch(struct engine_session *session, uint32_t tag, struct er
 static int needs_keeper(struct engine *engine, const char *project, struct error *err)
 {
     cleanup_arena struct arena arena = ARENA_INIT;
-    struct container_info *infos;
-    size_t n;
+    struct strings ids;
 
-    if (engine_containers_list(engine, &arena, project, &infos, &n, err) < 0)
+    if (container_ids_list(engine->state_fd, &arena, project, &ids, err) < 0)
         return -1;
-    for (size_t i = 0; i < n; i++) {
-        if (infos[i].status != CONTAINER_CREATED && infos[i].status != CONTAINER_EXITED)
+    for (size_t i = 0; i < ids.n; i++) {
+        struct container_state state;
+
+        if (engine_container_state(engine, &arena, project, ids.items[i], &state, err) < 0)
+            return -1;
+        if (state.status != CONTAINER_CREATED && state.status != CONTAINER_EXITED)
             return 1;
     }
     return 0;
