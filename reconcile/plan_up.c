@@ -158,9 +158,8 @@ static void decide_restarts(struct planner *planner)
     }
 }
 
-int planner_decide_up(struct planner *planner, struct error *err)
+void planner_decide_up(struct planner *planner)
 {
-    (void)err;
     for (size_t i = 0; i < planner->want->n_containers; i++) {
         struct slot *slot = &planner->slots[i];
 
@@ -173,7 +172,6 @@ int planner_decide_up(struct planner *planner, struct error *err)
     }
     planner_decide_ports(planner);
     decide_restarts(planner);
-    return 0;
 }
 
 /* ---- images, networks, volumes ----------------------------------------------------------------
@@ -536,10 +534,10 @@ static void add_final_waits(struct planner *planner)
 
 int plan_up(struct planner *planner, struct error *err)
 {
-    if (plan_images(planner, err) < 0 || decide_networks(planner, err) < 0 ||
-        planner_decide_up(planner, err) < 0)
+    if (plan_images(planner, err) < 0 || decide_networks(planner, err) < 0)
         return -1;
 
+    planner_decide_up(planner);
     add_removals(planner);
     if (add_networks(planner, err) < 0)
         return -1;

@@ -103,7 +103,7 @@ void planner_decide_ports(struct planner *planner);
 /* Start node of a slot, behind all it depends on, with the wait nodes that needs. */
 void planner_start_slot(struct planner *planner, struct slot *slot);
 
-int planner_decide_up(struct planner *planner, struct error *err); /* fills slots' actions */
+void planner_decide_up(struct planner *planner); /* fills slots' actions */
 int plan_up(struct planner *planner, struct error *err);
 int plan_images(struct planner *planner, struct error *err);
 int plan_down(struct planner *planner, struct error *err);

@@ -211,10 +211,10 @@ void adopt_armed(struct supervised *container)
     struct error err = ERROR_INIT;
 
     if (container_record_read(container->keeper->place.state_fd, &arena, container->id, &record,
-                              &err) < 0 ||
-        probe_new(container, &record, &err) < 0)
+                              &err) < 0) {
         keeper_log("\"%s\": %s, continuing", container->name, err.text);
-    else {
+    } else {
+        probe_new(container, &record);
         adopt_namespace(container, &record);
         adopt_endpoints(container, &record);
     }
@@ -240,8 +240,8 @@ static void adopt_running(struct supervised *container)
     attach_set_running(container, true);
     if (attach_ports(container, &record, &err) < 0)
         keeper_log("\"%s\": %s, continuing", container->name, err.text);
-    if (probe_new(container, &record, &err) == 0)
-        probe_adopt(container, health, streak);
+    probe_new(container, &record);
+    probe_adopt(container, health, streak);
     container_record_release(&record);
 }
 

@@ -287,10 +287,10 @@ int build_container(struct supervised *container, struct error *err)
         result = gather(container, &state, err);
     if (result == 0)
         result = container_prepare(&state.build, &state.prepared, err);
-    if (result == 0)
-        result = probe_new(container, &state.record, err);
-    if (result == 0)
+    if (result == 0) {
+        probe_new(container, &state.record);
         result = zygote_spawn(&container->keeper->zygote, container->id, state.prepared, &why);
+    }
     /* It has died, or was killed because it does not read: when that is noticed the container is
      * built again (adopt_zygote_death). Once: there may be a reason for its death. */
     if (result < 0 && why.code == ERROR_NOT_FOUND && !container->is_blind_retry) {

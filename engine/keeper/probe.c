@@ -216,16 +216,14 @@ static void probe_tick(evutil_socket_t fd, short what, void *context)
 
 /* ------------------------------------------------------------------ doors */
 
-int probe_new(struct supervised *container, const struct container_record *record,
-              struct error *err)
+void probe_new(struct supervised *container, const struct container_record *record)
 {
     struct probe *probe = container->probe;
 
-    (void)err;
     health_init(&container->health, &record->resolved.health);
     if (container->health.status == HEALTH_NONE) {
         probe_free(container);
-        return 0;
+        return;
     }
     if (!probe) {
         probe = x_alloc(sizeof(*probe));
@@ -234,7 +232,6 @@ int probe_new(struct supervised *container, const struct container_record *recor
         probe->timer = evtimer_new(container->keeper->base, probe_tick, probe);
         container->probe = probe;
     }
-    return 0;
 }
 
 void probe_start(struct supervised *container)

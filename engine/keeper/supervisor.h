@@ -267,8 +267,7 @@ void control_settle(struct supervised *container); /* answer the waiters it sati
 void control_fail_waiters(struct supervised *container, const struct error *why);
 
 /* probe.c */
-int probe_new(struct supervised *container, const struct container_record *record,
-              struct error *err);
+void probe_new(struct supervised *container, const struct container_record *record);
 void probe_free(struct supervised *container);
 void probe_start(struct supervised *container); /* it runs now */
 void probe_stop(struct supervised *container);  /* it has ended */

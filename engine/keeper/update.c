@@ -49,8 +49,7 @@ static int change(struct supervised *container, const struct container_record *o
     if (!is_running || !has_other_check(old, record))
         return 0;
     probe_free(container);
-    if (probe_new(container, record, err) < 0)
-        return -1;
+    probe_new(container, record);
     probe_start(container);
     return 0;
 }
