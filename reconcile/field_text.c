@@ -9,6 +9,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
 #include "engine/base/json.h"
+#include "engine/base/sha256.h"
 #include "engine/base/units.h"
 
 enum { TEXT_SHOWN_MAX = 120, DIGEST_SHOWN = sizeof("sha256:0123456789ab") - 1 };
@@ -149,20 +150,13 @@ static const char *shortened(struct arena *arena, const struct buf *text)
     return arena_printf(arena, "%.*s…", (int)len, buf_text(text));
 }
 
-static bool is_digest(const char *text)
-{
-    enum { DIGEST = sizeof("sha256:") - 1 + 64 };
-
-    return strncmp(text, "sha256:", 7) == 0 && strlen(text) == DIGEST;
-}
-
 static const char *value_text(struct arena *arena, const json_t *value, enum field_unit unit)
 {
     cleanup_buf struct buf text = BUF_INIT;
 
     if (!value)
         return NULL;
-    if (json_is_string(value) && is_digest(json_string_value(value)))
+    if (json_is_string(value) && digest_is_valid(json_string_value(value)))
         buf_printf(&text, "%.*s", DIGEST_SHOWN, json_string_value(value));
     else if (json_is_string(value))
         buf_add_text(&text, json_string_value(value));
