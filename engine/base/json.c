@@ -155,33 +155,20 @@ struct pairs json_pairs(struct arena *arena, const json_t *object, const char *k
     return list;
 }
 
-/* Length of the UTF-8 sequence that `first` announces; 0 if it can't begin one. */
-static size_t sequence_length(unsigned char first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return 2;
-    if (first >= 0xe0 && first <= 0xef)
-        return 3;
-    return first >= 0xf0 && first <= 0xf4 ? 4 : 0;
-}
-
 json_t *json_text(const char *text)
 {
     cleanup_buf struct buf clean = BUF_INIT;
     json_t *value = json_string(text);
+    struct str rest = str_from(text);
 
-    while (!value && *text) {
-        size_t n = sequence_length((unsigned char)*text);
-        json_t *probe = n && strnlen(text, n) == n ? json_stringn(text, n) : NULL;
+    while (!value && rest.len > 0) {
+        size_t n;
 
-        if (probe)
-            buf_add(&clean, text, n);
-        else
+        if (str_first_character(rest, &n) == 0xfffd && n == 1)
             buf_add_text(&clean, "\xef\xbf\xbd");
-        text += probe ? n : 1;
-        json_decref(probe);
+        else
+            buf_add(&clean, rest.data, n);
+        rest = (struct str){rest.data + n, rest.len - n};
     }
     if (!value)
         value = json_string(buf_text(&clean));

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
@@ -14,26 +15,23 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/walk.h"
 
+enum { UTF8_MAX = 4 /* bytes of a character */ };
+
 /* One character as roff takes it, whatever encoding it reads: an escape for what is special and for
  * what is not ASCII. Returns how many bytes of the text it was. */
 static size_t print_character(struct buf *out, const char *text, bool is_minus)
 {
-    unsigned char lead = (unsigned char)text[0];
-    uint32_t point = lead & (lead >= 0xf0 ? 0x07u : lead >= 0xe0 ? 0x0fu : 0x1fu);
-    size_t n = 1;
+    size_t n;
+    uint32_t point = str_first_character((struct str){text, strnlen(text, UTF8_MAX)}, &n);
 
-    if (lead < 0x80) {
-        if (lead == '\\')
-            buf_add_text(out, "\\e");
-        else if (lead == '-' && is_minus)
-            buf_add_text(out, "\\-"); /* a minus, not a hyphen: it gets copied and searched for */
-        else
-            buf_add_char(out, text[0]);
-        return 1;
-    }
-    for (; (text[n] & 0xc0) == 0x80; n++)
-        point = point << 6 | ((unsigned char)text[n] & 0x3fu);
-    buf_printf(out, "\\[u%04X]", point);
+    if (point == '\\')
+        buf_add_text(out, "\\e");
+    else if (point == '-' && is_minus)
+        buf_add_text(out, "\\-"); /* a minus, not a hyphen: it gets copied and searched for */
+    else if (point < 0x80)
+        buf_add_char(out, text[0]);
+    else
+        buf_printf(out, "\\[u%04X]", point);
     return n;
 }
 
