@@ -3,12 +3,14 @@
 /* Overlays as detached mounts, of layers that are given as descriptors.
  *
  * Theory
- *   How layers can be told to the kernel depends on its age: one by one as descriptors (6.13), one
- * by one as text (6.8), or as one list, of which fsconfig(2) takes at most 255 bytes. In the list
- * the layers are bare descriptor numbers, relative to /proc/self/fd, which is the working directory
- *   while the mount is made: 85 layers with numbers below 100, 63 with those below 1000. Up to
- * Linux 6.4 overlay keeps everything that fsconfig gives it and looks at it when the mount is made;
- * so those kernels are recognised by their taking an option that nobody has. */
+ *
+ * How layers can be told to the kernel depends on its age: one by one as descriptors (6.13), one by
+ * one as text (6.8), or as one list, of which fsconfig(2) takes at most 255 bytes. In the list the
+ * layers are bare descriptor numbers, relative to /proc/self/fd, which is the working directory
+ * while the mount is made: 85 layers with numbers below 100, 63 with those below 1000.
+ *
+ * Up to Linux 6.4 overlay keeps everything that fsconfig gives it and looks at it when the mount is
+ * made; so those kernels are recognised by their taking an option that nobody has. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 #pragma once
 
+/* clang-format off */
 /* What is said between a keeper and its clients: one JSON object per SOCK_SEQPACKET message, with
  * descriptors where the table says so. The keeper speaks first: {"hello": PROTOCOL_VERSION}.
  *
@@ -9,16 +10,19 @@
  *   {tag, op:"stop", name, grace_ns}                  done when ended
  *   {tag, op:"kill", name, signal}                    done
  *   {tag, op:"remove", name, volumes}                 done when gone
- *   {tag, op:"update", name, id}                      done
+ *   {tag, op:"update", name}                          done; the new record is staged before
  *   {tag, op:"settle"}                                done when nothing is under way for clients
  *                                                     that are gone
  *   {tag, op:"watch"}                                 {state} of each, done; later {state} of
- * changes {tag, op:"exec", name, argv, environment, user,   {tag, terminal:true} + pty master (tty
- * only), working_dir, tty, rows, columns, privileged} + 3 fds  {tag, pid}, {tag, exit}
+ *                                                     changes
+ *   {tag, op:"exec", name, argv, environment, user,   {tag, terminal:true} + pty master (tty only),
+ *    working_dir, tty, rows, columns, privileged}     {tag, started:true} + pidfd, {tag, exit}
+ *    + 3 fds (without tty)
  *
  *   done  = {tag, done:true}
- *   error = {tag, error:{code, errnum, text}, exit}   exit: 126/127 of an exec, else missing
+ *   error = {tag, error:{code, errnum, text}, exit}   exit: of an exec that was tried, else missing
  *   state = {state:{name, status, health, exit_code, oom}} */
+/* clang-format on */
 
 #include <jansson.h>
 #include <stdbool.h>
