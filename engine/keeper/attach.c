@@ -421,25 +421,41 @@ static void match_ports(const struct supervised *container, const struct contain
     }
 }
 
-/* Back to the ports of `before`, of which those that are not kept were released. */
+/* Back to the ports of `old`, as many as can be had. `before` has one each, of which those that are
+ * not kept were released; NULL: they are all had anew. */
 static void restore_ports(struct supervised *container, const struct container_spec *old,
-                          const struct supervised_port *before, size_t n_before)
+                          const struct supervised_port *before)
 {
     struct error err = ERROR_INIT;
 
     container->n_ports = 0;
-    for (size_t j = 0; j < n_before; j++) {
+    for (size_t j = 0; j < old->n_ports; j++) {
         struct supervised_port *port = &container->ports[container->n_ports];
+        const struct supervised_port *known = before ? &before[j] : NULL;
 
-        *port = before[j];
+        *port = known ? *known : (struct supervised_port){.reservation = PORT_RESERVATION_INIT};
         if (port->reservation.fd4 >= 0 || port->reservation.fd6 >= 0 || port->proxy ||
-            reserve(container, &old->ports[j], &before[j], port, &err) == 0)
+            reserve(container, &old->ports[j], known, port, &err) == 0)
             container->n_ports++;
         else
             keeper_log("ports of \"%s\": %s, continuing without it", container->name, err.text);
     }
     if (publish(container, &err) < 0)
         keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
+}
+
+/* Some of the old ones could not be had again, so it is not known which. */
+static int begin_ports_anew(struct supervised *container, const struct container_spec *old,
+                            const struct container_record *record, struct error *err)
+{
+    attach_release_ports(container);
+    if (attach_ports(container, record, err) == 0)
+        return 0;
+    free(container->ports);
+    container->ports = x_alloc_array(old->n_ports, sizeof(*container->ports));
+    restore_ports(container, old, NULL);
+    supervise_changed(container); /* more than before, if somebody let go of one */
+    return -1;
 }
 
 int attach_change_ports(struct supervised *container, const struct container_record *old,
@@ -454,10 +470,8 @@ int attach_change_ports(struct supervised *container, const struct container_rec
         return 0;
     if (spec->n_ports > PORTS_MAX)
         return error_set(err, ERROR_INVALID, "publish ports: more than %d", (int)PORTS_MAX);
-    if (n_before != old->spec->n_ports) { /* some could not be had again: begin anew */
-        attach_release_ports(container);
-        return attach_ports(container, record, err);
-    }
+    if (n_before != old->spec->n_ports)
+        return begin_ports_anew(container, old->spec, record, err);
     match_ports(container, old->spec, spec, from);
     container->ports =
         x_alloc_array(spec->n_ports > n_before ? spec->n_ports : n_before, sizeof(*before));
@@ -478,7 +492,7 @@ int attach_change_ports(struct supervised *container, const struct container_rec
             else
                 before[from[i]] = container->ports[i]; /* it may have its proxy now */
         }
-        restore_ports(container, old->spec, before, n_before);
+        restore_ports(container, old->spec, before);
         (void)error_wrap(err, "publish ports");
     }
     free(before);

@@ -286,6 +286,76 @@ TEST(ports_change_while_it_runs_and_those_that_stay_stay_open)
     network_end(world, network);
 }
 
+/* On every address of this host; somebody else's, as far as berth knows. */
+static int take_port(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0);
+    return fd;
+}
+
+/* A failure is told before the state is written. */
+static void await_n_ports(struct world *world, const struct container_spec *spec, size_t n)
+{
+    int tries = 0;
+
+    while (world_info(world, spec->name).n_ports != n && ++tries < 200)
+        usleep(10000);
+    CHECK_INT(world_info(world, spec->name).n_ports, n);
+}
+
+/* A port was taken while no keeper lived, so the next one had to do without. */
+TEST(a_change_that_fails_brings_back_the_ports_that_could_not_be_had)
+{
+    struct world *world = world_open();
+    const char *network = network_new(world);
+    struct container_spec server =
+        networked(world, network, "server", "nc -ll -p 80 -e echo one & nc -ll -p 81 -e echo two");
+    struct container_spec other = networked(world, network, "other", NULL);
+    struct port_spec ports[] = {tcp_port(8001, 80), tcp_port(8002, 81)};
+    struct port_spec others = tcp_port(8009, 80);
+    struct error err = ERROR_INIT;
+    pid_t keeper, zygote;
+    int thief;
+
+    server.ports = ports;
+    server.n_ports = 2;
+    other.ports = &others;
+    other.n_ports = 1;
+    world_run(world, &server);
+    world_run(world, &other);
+    await_text(world, 8001, "one\n");
+
+    keeper = world_keeper_pid(world);
+    zygote = world_zygote_pid(world);
+    CHECK(kill(zygote, SIGSTOP) == 0 && kill(keeper, SIGKILL) == 0);
+    world_await_end(keeper);
+    thief = take_port(8001);
+    CHECK(kill(zygote, SIGCONT) == 0);
+    world_reconnect(world);
+    CHECK_INT(world_info(world, server.name).n_ports, 0);
+
+    /* Still taken: what can be had comes back. */
+    ports[1] = tcp_port(8009, 81);
+    CHECK(try_update(world, &server, &err) < 0);
+    CHECK_CONTAINS(err.text, "8001");
+    await_n_ports(world, &server, 1);
+    await_text(world, 8002, "two\n");
+    /* Not any more, but what is wanted instead is. */
+    close(thief);
+    CHECK(try_update(world, &server, &err) < 0);
+    CHECK_CONTAINS(err.text, other.name);
+    await_n_ports(world, &server, 2);
+    await_text(world, 8001, "one\n");
+    await_text(world, 8002, "two\n");
+    world_do(world, WORLD_REMOVE, &server);
+    world_do(world, WORLD_REMOVE, &other);
+    network_end(world, network);
+}
+
 /* In whatever order they come. */
 static void await_answers(struct world *world, int n)
 {
