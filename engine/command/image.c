@@ -1,7 +1,6 @@
 /* berth image ls, import, build, pull, rm. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +8,6 @@
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
-#include "engine/base/fs.h"
 #include "engine/base/json.h"
 #include "engine/base/path.h"
 #include "engine/base/units.h"

@@ -13,7 +13,6 @@ struct arena;
 struct cli_context;
 struct engine;
 struct error;
-struct strings;
 struct table;
 
 struct listing_options {

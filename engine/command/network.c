@@ -1,15 +1,8 @@
 /* berth network ls, create, rm. */
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "engine/base/arena.h"
-#include "engine/base/buf.h"
-#include "engine/base/error.h"
-#include "engine/base/fs.h"
 #include "engine/base/json.h"
-#include "engine/cli/app.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/table.h"
 #include "engine/command/command.h"
