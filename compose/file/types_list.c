@@ -1,6 +1,7 @@
 /* Types of lists of text and of name/value mappings. */
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compose/file/load.h"
@@ -584,6 +585,37 @@ static void report_wrong_hosts(struct load *load, const struct node *map)
     }
 }
 
+/* As texts "name=address"; a name has no '='. */
+static int compare_hosts(const void *a, const void *b)
+{
+    const struct pair *left = a, *right = b;
+    size_t n = 0;
+
+    while (left->name[n] && left->name[n] == right->name[n])
+        n++;
+    if (left->name[n] != right->name[n]) {
+        unsigned char first = left->name[n] ? (unsigned char)left->name[n] : '=';
+        unsigned char second = right->name[n] ? (unsigned char)right->name[n] : '=';
+
+        return first < second ? -1 : 1;
+    }
+    return strcmp(left->value, right->value);
+}
+
+/* Sorted, and each once: "a=1.1.1.1" and "a:1.1.1.1" are one. */
+static void settle_hosts(struct pairs *pairs)
+{
+    size_t n = 0;
+
+    if (pairs->n > 1)
+        qsort(pairs->items, pairs->n, sizeof(pairs->items[0]), compare_hosts);
+    for (size_t i = 0; i < pairs->n; i++) {
+        if (n == 0 || compare_hosts(&pairs->items[n - 1], &pairs->items[i]) != 0)
+            pairs->items[n++] = pairs->items[i];
+    }
+    pairs->n = n;
+}
+
 static void hosts_decode(struct load *load, const struct field *field, const struct node *node,
                          void *object)
 {
@@ -618,7 +650,7 @@ static void hosts_decode(struct load *load, const struct field *field, const str
             add_hosts(load, item, str_trim(host), str_trim(addresses), pairs);
         report_leave(&load->report);
     }
-    pairs_sort(pairs);
+    settle_hosts(pairs);
 }
 
 static const struct node *hosts_encode(const struct encoder *encoder, const struct field *field,
