@@ -12,7 +12,7 @@ struct node;
 
 /* What values look like that are given as text: for their schemas. */
 #define INTEGER_PATTERN "^-?[0-9]+$"
-#define NUMBER_PATTERN  "^[-+]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?$"
+#define NUMBER_PATTERN  "^[-+]?([0-9][0-9_]*(\\.[0-9_]*)?|\\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"
 #define BOOL_PATTERN                                                                               \
     "^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[yY]([eE][sS])?|[nN][oO]?|[oO][nN]|[oO][fF][fF])$"
 #define BYTES_PATTERN     "^[0-9]+(\\.[0-9]*)? ?([kKmMgGtTpP]([iI]?[bB])?|[bB])?$"
