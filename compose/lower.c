@@ -25,8 +25,8 @@ struct lowering {
     const struct project *project;
 };
 
-const char *lower_container_name(struct arena *arena, const struct project *project,
-                                 const struct service *service, int number)
+static const char *container_name(struct arena *arena, const struct project *project,
+                                  const struct service *service, int number)
 {
     if (service->container_name)
         return service->container_name;
@@ -327,7 +327,7 @@ static struct container_spec lower_spec(struct lowering *lowering, const struct 
                                         int number)
 {
     struct container_spec spec = {
-        .name = lower_container_name(lowering->arena, lowering->project, service, number),
+        .name = container_name(lowering->arena, lowering->project, service, number),
         .project = lowering->project->name,
         .image = image_reference(lowering, service),
         .has_entrypoint = service->entrypoint.is_set,

@@ -12,8 +12,3 @@ struct project;
  * ERROR_INVALID, naming file and line, where two services build one image in different ways. */
 int lower_project(struct arena *arena, const struct project *project, const struct desired **ret,
                   struct error *err);
-
-/* "<project>-<service>-<number>", or the service's container_name. */
-struct service;
-const char *lower_container_name(struct arena *arena, const struct project *project,
-                                 const struct service *service, int number);

@@ -303,7 +303,6 @@ int project_load(struct arena *arena, const struct project_options *options,
     } else if (result < 0) {
         error_gather(err ? err : &error, &error);
     } else {
-        project->warnings = *ret_diagnostics;
         project->sources = ret_diagnostics->sources;
         project->n_sources = ret_diagnostics->n_sources;
         project->unhonoured = vec_to_arena(&load.unhonoured, arena);

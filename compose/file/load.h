@@ -97,8 +97,6 @@ struct load {
     struct patterns patterns;
 };
 
-/* A service with what only the loader needs of it. `service` comes first: tables of services bind
- * to drafts. */
 struct env_file {
     const char *path;
     bool required;
@@ -106,6 +104,8 @@ struct env_file {
     struct span span;
 };
 
+/* A service with what only the loader needs of it. `service` comes first: tables of services bind
+ * to drafts. */
 struct draft {
     struct service service;
     struct env_file *env_files;

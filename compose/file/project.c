@@ -58,78 +58,6 @@ const struct file_object *project_find_config(const struct project *project, con
     return find_resource(project, RESOURCE_CONFIG, key);
 }
 
-/* A name of which only the beginning counts. */
-struct prefix {
-    const char *text;
-    size_t len;
-};
-
-static int compare_prefix(const struct prefix *prefix, const char *name)
-{
-    int order = strncmp(prefix->text, name, prefix->len);
-
-    return order != 0 || !name[prefix->len] ? order : -1;
-}
-
-static int compare_service_prefix(const void *prefix, const void *item)
-{
-    return compare_prefix(prefix, ((const struct service *)item)->name);
-}
-
-/* Where a path leads in the project's tree. */
-struct place {
-    const struct node *node;
-    struct span span;
-    const char *rest; /* of the path */
-    const struct service *service;
-};
-
-/* The resource with the longest name that begins `rest`: names have dots. Those that are enabled
- * are found without walking the tree, which is long in a large project. */
-static bool enter_resource(const struct project *project, const char *section, const char *rest,
-                           struct place *ret)
-{
-    enum resource_kind kind = resource_kind_of(section);
-    bool is_found = false;
-
-    for (size_t len = strcspn(rest, ".["); len > 0;
-         len += rest[len] ? 1 + strcspn(rest + len + 1, ".[") : 0) {
-        struct prefix prefix = {rest, len};
-        const struct service *service = NULL;
-        const struct resource *resource = NULL;
-
-        if (kind == RESOURCE_KINDS)
-            service = FIND(&prefix, project->services, project->n_services, compare_service_prefix);
-        else
-            resource = resource_find(&project->resources[kind], kind, rest, len);
-        if (service)
-            *ret = (struct place){service->source, service->span, rest + len, service};
-        if (resource)
-            *ret = (struct place){resource->source, resource->span, rest + len, NULL};
-        is_found |= service || resource;
-        if (!rest[len])
-            break;
-    }
-    return is_found;
-}
-
-static struct place find_place(const struct project *project, const char *path)
-{
-    struct place place = {.node = project->root, .rest = path};
-
-    for (size_t i = 0; i <= RESOURCE_KINDS; i++) {
-        const char *section = i < RESOURCE_KINDS ? resource_sections[i].key : "services";
-        size_t len = strlen(section);
-
-        if (strncmp(path, section, len) == 0 && path[len] == '.' &&
-            enter_resource(project, section, path + len + 1, &place)) {
-            place.rest += *place.rest == '.';
-            break;
-        }
-    }
-    return place;
-}
-
 static int compare_pair_name(const void *name, const void *item)
 {
     return strcmp(name, ((const struct pair *)item)->name);
@@ -161,30 +89,6 @@ struct span project_service_span(const struct service *service, const char *key,
     if (below)
         return below->span;
     return entry ? entry->span : service->span;
-}
-
-struct span project_find_span(const struct project *project, const char *path)
-{
-    struct place place = find_place(project, path);
-    const char *section = "environment.";
-    const struct span *variable = NULL;
-
-    if (place.service && strncmp(place.rest, section, strlen(section)) == 0)
-        variable = find_variable_span(place.service, place.rest + strlen(section));
-    if (variable)
-        return *variable;
-    while (place.node && *place.rest) {
-        size_t len;
-        const struct node_entry *entry = node_step(place.node, place.rest, &len);
-
-        if (!entry)
-            break;
-        place.span = entry->span;
-        place.node = entry->value;
-        place.rest += len;
-        place.rest += *place.rest == '.';
-    }
-    return place.span;
 }
 
 void project_print_span(struct buf *out, const struct project *project, struct span span)

@@ -370,9 +370,8 @@ struct project {
         };
     };
 
-    struct strings profiles;  /* active */
-    struct pairs environment; /* what interpolation saw: process, --env-file, .env */
-    struct diagnostics warnings;
+    struct strings profiles;             /* active */
+    struct pairs environment;            /* what interpolation saw: process, --env-file, .env */
     const struct unhonoured *unhonoured; /* of disabled services and unused resources, too */
     size_t n_unhonoured;
 
@@ -472,12 +471,8 @@ int project_select(struct arena *arena, const struct project *project,
                    const struct strings *services, bool with_dependencies,
                    const struct project **ret, struct error *err);
 
-/* Where a key was written: "services.web.environment.FOO", "services.web.ports[0]",
- * "networks.back.labels.x"; else the nearest enclosing key that was; line 0 if nothing was. A dot
- * in a key needs no escape. */
-struct span project_find_span(const struct project *project, const char *path);
-
-/* The same for one service: its key, or (not NULL) a member below it: "environment", "FOO". */
+/* Where a service's key was written, or (`member` not NULL) a member below it: "environment",
+ * "FOO"; else the nearest enclosing one that was. Variables of env files stand there. */
 struct span project_service_span(const struct service *service, const char *key,
                                  const char *member);
 

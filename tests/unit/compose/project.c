@@ -126,34 +126,26 @@ static const struct project *spanned(void)
     return loaded(text);
 }
 
-TEST(every_key_has_a_place_and_others_have_their_parents)
+TEST(every_key_of_a_service_has_a_place_and_others_have_their_parents)
 {
     static const struct {
-        const char *path;
+        const char *key;
+        const char *member;
         const char *want;
     } samples[] = {
-        {"services.web", "-:2:3"},
-        {"services.web.image", "-:3:5"},
-        {"services.web.environment.FOO", "-:10:9"},
-        {"services.web.environment.NOPE", "-:9:5"},
-        {"services.web.ports[0]", "-:4:13"},
-        {"services.web.ports[1].target", "-:4:34"},
-        {"services.web.ports[9]", "-:4:5"},
-        {"services.web.labels.a.b", "-:12:14"},
-        {"services.db.main.image", "-:21:13"},
-        {"services.web.depends_on.db.main.condition", "-:14:17"},
-        {"services.web.user", "-:2:3"},
-        {"volumes.data", "-:23:11"},
-        {"services.nope.image", "-:1:1"},
-        {"", ""},
-        {"nonsense", ""},
+        {"image", NULL, "-:3:5"},           {"environment", "FOO", "-:10:9"},
+        {"environment", "NOPE", "-:9:5"},   {"ports", NULL, "-:4:5"},
+        {"labels", "a.b", "-:12:14"},       {"depends_on", "db.main", "-:14:7"},
+        {"depends_on", "nobody", "-:13:5"}, {"user", NULL, "-:2:3"},
     };
     const struct project *project = spanned();
+    const struct service *web = project_find_service(project, "web");
 
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
         cleanup_buf struct buf place = BUF_INIT;
 
-        project_print_span(&place, project, project_find_span(project, samples[i].path));
+        project_print_span(&place, project,
+                           project_service_span(web, samples[i].key, samples[i].member));
         CHECK_TEXT(buf_text(&place), samples[i].want);
     }
 }
