@@ -404,7 +404,7 @@ static const struct node *keep_list(struct load *load, const struct field *field
         if (item)
             node_add(list, NULL, node->entries[i].span, item);
     }
-    return list->n > 0 ? list : NULL;
+    return list->n > 0 || field->is_required ? list : NULL;
 }
 
 static const struct node *keep_text_or_list(struct load *load, const struct field *field,
