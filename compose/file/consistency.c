@@ -141,6 +141,19 @@ static void check_secrets(struct load *load, const struct project *project)
     }
 }
 
+static void check_configs(struct load *load, const struct project *project)
+{
+    for (size_t i = 0; i < project->n_configs; i++) {
+        const struct file_object *config = &project->configs[i];
+
+        if (!config->external && !config->file && !node_get(config->kept, "environment") &&
+            !node_get(config->source, "content"))
+            report_error(&load->report, config->span, NULL,
+                         "config \"%s\" must declare `file`, `environment` or `content`",
+                         config->key);
+    }
+}
+
 struct target {
     const char *path;
     const char *list; /* "volumes" */
@@ -488,6 +501,7 @@ void consistency_check(struct load *load, const struct project *project)
         check_build(load, project, service);
     }
     check_secrets(load, project);
+    check_configs(load, project);
     check_container_names(load, project);
     check_cycles(load, project);
 }

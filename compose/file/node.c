@@ -80,7 +80,7 @@ struct node *node_edit(struct arena *arena, const struct node *node)
     return copy;
 }
 
-const struct node *node_without(struct arena *arena, const struct node *map, const char *key)
+struct node *node_without(struct arena *arena, const struct node *map, const char *key)
 {
     struct node *copy = node_new(arena, NODE_MAP, map->span, map->n);
 
@@ -92,6 +92,7 @@ const struct node *node_without(struct arena *arena, const struct node *map, con
     }
     copy->tag = map->tag;
     copy->has_tags |= map->tag != NODE_UNTAGGED;
+    copy->is_ordered = map->is_ordered;
     return copy;
 }
 

@@ -63,7 +63,7 @@ struct node *node_copy(struct arena *arena, const struct node *node, size_t extr
 struct node *node_edit(struct arena *arena, const struct node *node);
 
 /* A map's copy, with its tag, without `key`. */
-const struct node *node_without(struct arena *arena, const struct node *map, const char *key);
+struct node *node_without(struct arena *arena, const struct node *map, const char *key);
 
 /* A map without doubles: of entries of one key the last one stays, in the place of the first. */
 struct node *node_last_wins(struct arena *arena, struct node *map);

@@ -144,6 +144,7 @@ static const struct node *insert_key(struct load *load, const struct node *map, 
         if (i < map->n)
             node_add(copy, map->entries[i].key, map->entries[i].span, map->entries[i].value);
     }
+    copy->is_ordered = map->is_ordered;
     return copy;
 }
 

@@ -53,17 +53,18 @@ static bool is_bind_device(const struct node *volume, const struct node *options
 static const struct {
     const char *steps[6];
     applies_fn applies;
+    bool may_be_number; /* which is text there */
 } places[] = {
     {{"services", "*", "build", "context"}, is_any},
-    {{"services", "*", "build", "additional_contexts", "*"}, is_directory},
-    {{"services", "*", "build", "ssh", "*"}, is_any},
+    {{"services", "*", "build", "additional_contexts", "*"}, is_directory, true},
+    {{"services", "*", "build", "ssh", "*"}, is_any, true},
     {{"services", "*", "env_file", "[]", "path"}, is_any},
     {{"services", "*", "label_file", "[]"}, is_any},
     {{"services", "*", "develop", "watch", "[]", "path"}, is_any},
     {{"services", "*", "volumes", "[]", "source"}, is_bind},
     {{"configs", "*", "file"}, is_any},
     {{"secrets", "*", "file"}, is_any},
-    {{"volumes", "*", "driver_opts", "device"}, is_bind_device},
+    {{"volumes", "*", "driver_opts", "device"}, is_bind_device, true},
 };
 
 enum { N_STEPS_MAX = sizeof(places[0].steps) / sizeof(places[0].steps[0]) };
@@ -72,23 +73,29 @@ struct resolver {
     const struct load *load;
     const char *directory; /* that relative paths start at */
     applies_fn applies;
+    bool may_be_number;
 };
 
 static const struct node *resolve_path(const struct resolver *resolver, const struct node *outer,
                                        const struct node *parent, const struct node *path)
 {
     const struct load *load = resolver->load;
+    bool is_number =
+        path->kind == NODE_SCALAR && (path->type == NODE_INT || path->type == NODE_FLOAT);
+    const char *text = is_number && resolver->may_be_number ? node_scalar_text(load->arena, path)
+                       : node_is_text(path)                 ? path->text
+                                                            : NULL;
     struct node *resolved;
 
     /* without interpolation only the project's own files have variables left: they mean its
      * directory again when they are loaded */
     if ((load->options->flags & PROJECT_NO_INTERPOLATE) && node_is_template(path))
         return path;
-    if (!node_is_text(path) || !path->text[0] || path->text[0] == '/' ||
-        load_is_remote(path->text) || !resolver->applies(outer, parent, path->text))
+    if (!text || !text[0] || text[0] == '/' || load_is_remote(text) ||
+        !resolver->applies(outer, parent, text))
         return path;
-    resolved = node_new_text(load->arena, load_resolve_path(load, resolver->directory, path->text),
-                             path->span);
+    resolved =
+        node_new_text(load->arena, load_resolve_path(load, resolver->directory, text), path->span);
     resolved->tag = path->tag;
     resolved->has_tags = path->has_tags;
     return resolved;
@@ -130,6 +137,7 @@ const struct node *relative_resolve(struct load *load, const struct node *docume
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         resolver.applies = places[i].applies;
+        resolver.may_be_number = places[i].may_be_number;
         document = resolve(&resolver, document, document, places[i].steps, N_STEPS_MAX);
     }
     return document;

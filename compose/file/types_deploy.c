@@ -199,7 +199,7 @@ static const struct node *keep_device_request(struct load *load, const struct fi
         report_error(&load->report, ids->span, NULL,
                      "%s: \"count\" and \"device_ids\" attributes are exclusive",
                      report_path(&load->report));
-    if (!count && !ids) {
+    if (!count && (!ids || ids->value->n == 0)) {
         struct node *copy = node_copy(load->arena, node, 1);
 
         node_add(copy, "count", node->span, node_new_text(load->arena, all_devices, node->span));

@@ -24,11 +24,12 @@ static void put_part(struct load *load, struct node *map, const char *key, struc
 static struct node *complete_device(struct load *load, const struct node *device)
 {
     const struct node *source = node_get(device, "source");
+    const struct node *target = node_get(device, "target");
     struct node *map;
 
-    if (!source || !node_is_text(source) || node_find(device, "target"))
+    if (!source || !node_is_text(source) || (target && (!node_is_text(target) || *target->text)))
         return NULL;
-    map = node_copy(load->arena, device, 1);
+    map = target ? node_without(load->arena, device, "target") : node_copy(load->arena, device, 1);
     node_add(map, "target", source->span, source);
     return map;
 }
