@@ -209,7 +209,7 @@ struct node *item_tags_apply(struct load *load, const struct field *field, const
 
         if (item->tag == NODE_UNTAGGED)
             continue;
-        plain = with_tag(load, item, NODE_UNTAGGED);
+        plain = node_without_tags(load->arena, item);
         key = key_of(load, field, plain);
         for (size_t k = 0; k < base->n; k++) {
             struct node_entry *entry = &edited->entries[k];

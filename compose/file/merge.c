@@ -18,26 +18,6 @@ enum { POOLS_MAX = 1000 };
 static const struct node *merge(struct load *load, const struct field *field,
                                 const struct node *base, const struct node *over);
 
-/* Without tags, and without what is tagged !reset. */
-static const struct node *strip_tags(struct load *load, const struct node *node)
-{
-    struct node *stripped;
-
-    if (!node->has_tags)
-        return node;
-    stripped = node_new(load->arena, node->kind, node->span, node->n);
-    stripped->type = node->type;
-    stripped->text = node->text;
-    stripped->text_len = node->text_len;
-    for (size_t i = 0; i < node->n; i++) {
-        const struct node_entry *entry = &node->entries[i];
-
-        if (entry->value->tag != NODE_RESET)
-            node_add(stripped, entry->key, entry->span, strip_tags(load, entry->value));
-    }
-    return stripped;
-}
-
 /* `depends_on: [db]` stands for db's condition service_started, which then replaces what an earlier
  * file asked for: as the reference does it, but hardly what was meant (compose.md 10). */
 static void warn_lost_condition(struct load *load, const struct node_entry *base,
@@ -67,7 +47,7 @@ static void merge_entry(struct load *load, const struct field *field, struct nod
     }
     if (over->value->tag == NODE_OVERRIDE || !into->value ||
         (field && field->merge == MERGE_PAIRS)) {
-        into->value = strip_tags(load, over->value);
+        into->value = node_without_tags(load->arena, over->value);
         into->span = over->span;
         return;
     }
@@ -104,7 +84,7 @@ static const struct node *merge_maps(struct load *load, const struct field *fiel
         const struct node_entry *entry = &over->entries[i];
 
         if (!node_index_find(&index, entry->key) && entry->value->tag != NODE_RESET)
-            node_add(merged, entry->key, entry->span, strip_tags(load, entry->value));
+            node_add(merged, entry->key, entry->span, node_without_tags(load->arena, entry->value));
     }
     return merged;
 }
@@ -119,7 +99,8 @@ static const struct node *append_lists(struct load *load, const struct field *fi
     list = node_copy(load->arena, base, over->n);
     for (size_t i = 0; i < over->n; i++) {
         if (over->entries[i].value->tag == NODE_UNTAGGED)
-            node_add(list, NULL, over->entries[i].span, strip_tags(load, over->entries[i].value));
+            node_add(list, NULL, over->entries[i].span,
+                     node_without_tags(load->arena, over->entries[i].value));
     }
     return field && field->unique ? list_unique(load->arena, field, list) : list;
 }
@@ -149,7 +130,8 @@ static const struct node *merge_pools(struct load *load, const struct node *base
         const struct node *earlier = pool_of_subnet(base, node_get(pool, "subnet"));
 
         node_add(pools, NULL, pool->span,
-                 earlier ? merge_maps(load, NULL, earlier, pool) : strip_tags(load, pool));
+                 earlier ? merge_maps(load, NULL, earlier, pool)
+                         : node_without_tags(load->arena, pool));
     }
     return pools;
 }
@@ -185,13 +167,13 @@ static const struct node *merge(struct load *load, const struct field *field,
     enum merge_rule rule = field ? field->merge : MERGE_GENERIC;
 
     if (over->tag == NODE_OVERRIDE || rule == MERGE_REPLACE || node_is_null(base))
-        return strip_tags(load, over);
+        return node_without_tags(load->arena, over);
     if (rule == MERGE_SAME_DRIVER && is_other_driver(base, over))
-        return strip_tags(load, over);
+        return node_without_tags(load->arena, over);
     if (node_is_null(over))
         return base;
     if (over->kind != base->kind && rule == MERGE_MAPS_OR_REPLACE)
-        return strip_tags(load, over);
+        return node_without_tags(load->arena, over);
     if (over->kind != base->kind) {
         report_error(
             &load->report, over->span, NULL, "cannot override %s: it is %s at %s:%u, and %s here",
@@ -203,7 +185,7 @@ static const struct node *merge(struct load *load, const struct field *field,
         return base;
     switch (over->kind) {
     case NODE_SCALAR:
-        return strip_tags(load, over);
+        return node_without_tags(load->arena, over);
     case NODE_LIST:
         return rule == MERGE_POOLS ? merge_pools(load, base, over)
                                    : append_lists(load, field, base, over);
@@ -216,7 +198,7 @@ static const struct node *merge(struct load *load, const struct field *field,
 const struct node *merge_documents(struct load *load, const struct node *base,
                                    const struct node *over)
 {
-    return base ? merge(load, &file_field, base, over) : strip_tags(load, over);
+    return base ? merge(load, &file_field, base, over) : node_without_tags(load->arena, over);
 }
 
 /* ---- tags that outlive a merge ----------------------------------------------------------------
@@ -274,5 +256,6 @@ const struct node *merge_below(struct load *load, const struct field *field,
 {
     struct node *plain = copy_node(load, over, 0); /* its own tag is for what comes below both */
 
-    return keep_tags(load, field, merge(load, field, strip_tags(load, base), plain), over);
+    return keep_tags(load, field, merge(load, field, node_without_tags(load->arena, base), plain),
+                     over);
 }

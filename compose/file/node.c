@@ -96,6 +96,25 @@ struct node *node_without(struct arena *arena, const struct node *map, const cha
     return copy;
 }
 
+const struct node *node_without_tags(struct arena *arena, const struct node *node)
+{
+    struct node *stripped;
+
+    if (!node->has_tags)
+        return node;
+    stripped = node_new(arena, node->kind, node->span, node->n);
+    stripped->type = node->type;
+    stripped->text = node->text;
+    stripped->text_len = node->text_len;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct node_entry *entry = &node->entries[i];
+
+        if (entry->value->tag != NODE_RESET)
+            node_add(stripped, entry->key, entry->span, node_without_tags(arena, entry->value));
+    }
+    return stripped;
+}
+
 const struct node_entry *node_find(const struct node *node, const char *key)
 {
     if (!node || node->kind != NODE_MAP)

@@ -64,6 +64,8 @@ struct node *node_edit(struct arena *arena, const struct node *node);
 
 /* A map's copy, with its tag, without `key`. */
 struct node *node_without(struct arena *arena, const struct node *map, const char *key);
+/* Without tags, and without what is tagged !reset below it; itself if it has none. */
+const struct node *node_without_tags(struct arena *arena, const struct node *node);
 
 /* A map without doubles: of entries of one key the last one stays, in the place of the first. */
 struct node *node_last_wins(struct arena *arena, struct node *map);

@@ -53,7 +53,7 @@ static bool is_bind_device(const struct node *volume, const struct node *options
 static const struct {
     const char *steps[6];
     applies_fn applies;
-    bool may_be_number; /* which is text there */
+    bool takes_scalars; /* numbers and booleans are text there */
 } places[] = {
     {{"services", "*", "build", "context"}, is_any},
     {{"services", "*", "build", "additional_contexts", "*"}, is_directory, true},
@@ -73,18 +73,17 @@ struct resolver {
     const struct load *load;
     const char *directory; /* that relative paths start at */
     applies_fn applies;
-    bool may_be_number;
+    bool takes_scalars;
 };
 
 static const struct node *resolve_path(const struct resolver *resolver, const struct node *outer,
                                        const struct node *parent, const struct node *path)
 {
     const struct load *load = resolver->load;
-    bool is_number =
-        path->kind == NODE_SCALAR && (path->type == NODE_INT || path->type == NODE_FLOAT);
-    const char *text = is_number && resolver->may_be_number ? node_scalar_text(load->arena, path)
-                       : node_is_text(path)                 ? path->text
-                                                            : NULL;
+    bool takes_scalar = path->kind == NODE_SCALAR && resolver->takes_scalars;
+    const char *text = node_is_text(path) ? path->text
+                       : takes_scalar     ? node_scalar_text(load->arena, path)
+                                          : NULL;
     struct node *resolved;
 
     /* without interpolation only the project's own files have variables left: they mean its
@@ -137,7 +136,7 @@ const struct node *relative_resolve(struct load *load, const struct node *docume
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         resolver.applies = places[i].applies;
-        resolver.may_be_number = places[i].may_be_number;
+        resolver.takes_scalars = places[i].takes_scalars;
         document = resolve(&resolver, document, document, places[i].steps, N_STEPS_MAX);
     }
     return document;
