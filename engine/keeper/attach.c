@@ -345,6 +345,22 @@ static int publish(struct supervised *container, struct error *err)
     return network_publish(&dirs, network, container->id, ports, n, err);
 }
 
+/* No rule leads to the container any more. */
+static void unpublish(struct supervised *container)
+{
+    cleanup_arena struct arena arena = ARENA_INIT;
+    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
+    const struct network_record *network = NULL;
+    const struct supervised_endpoint *endpoint = NULL;
+    struct error err = ERROR_INIT;
+
+    if (container->n_endpoints > 0 &&
+        (find_publisher(&arena, container, &endpoint, &network, &err) < 0 ||
+         network_publish(&dirs, network, container->id, NULL, 0, &err) < 0) &&
+        err.code != ERROR_NOT_FOUND)
+        keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
+}
+
 /* A port that was had before (restart, new keeper) is wanted again, not just any of the range. */
 int attach_ports(struct supervised *container, const struct container_record *record,
                  struct error *err)
@@ -369,6 +385,7 @@ int attach_ports(struct supervised *container, const struct container_record *re
     if (result == 0)
         result = publish(container, err);
     if (result < 0) {
+        unpublish(container); /* what the keeper before this one published, too */
         attach_release_ports(container);
         return error_wrap(err, "publish ports");
     }
@@ -501,19 +518,9 @@ int attach_change_ports(struct supervised *container, const struct container_rec
 
 void attach_release_ports(struct supervised *container)
 {
-    cleanup_arena struct arena arena = ARENA_INIT;
-    const struct network_dirs dirs = keeper_network_dirs(container->keeper);
-    const struct network_record *network = NULL;
-    const struct supervised_endpoint *endpoint = NULL;
-    struct error err = ERROR_INIT;
-
     if (container->n_ports == 0)
         return;
-    if (container->n_endpoints > 0 &&
-        (find_publisher(&arena, container, &endpoint, &network, &err) < 0 ||
-         network_publish(&dirs, network, container->id, NULL, 0, &err) < 0) &&
-        err.code != ERROR_NOT_FOUND)
-        keeper_log("ports of \"%s\": %s, continuing", container->name, err.text);
+    unpublish(container);
     for (size_t i = 0; i < container->n_ports; i++)
         port_release(&container->ports[i]);
     free(container->ports);

@@ -337,6 +337,8 @@ TEST(a_change_that_fails_brings_back_the_ports_that_could_not_be_had)
     CHECK(kill(zygote, SIGCONT) == 0);
     world_reconnect(world);
     CHECK_INT(world_info(world, server.name).n_ports, 0);
+    CHECK_TEXT(ask(world, 8001), ""); /* who took it does not answer, and gets what comes */
+    CHECK_TEXT(ask(world, 8002), "");
 
     /* Still taken: what can be had comes back. */
     ports[1] = tcp_port(8009, 81);
