@@ -33,7 +33,7 @@ static struct mount_spec lower_mount(const struct project *project,
         .read_only = mount->read_only,
         .create_source = mount->create_host_path,
         .no_copy = mount->nocopy,
-        .propagation = mount->propagation,
+        .propagation = mount->type == SERVICE_MOUNT_BIND ? mount->propagation : NULL,
         .size_bytes = mount->tmpfs_size > 0 ? (uint64_t)mount->tmpfs_size : 0,
         .mode = (int)mount->tmpfs_mode,
     };

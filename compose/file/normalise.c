@@ -25,6 +25,13 @@ bool load_is_remote(const char *path)
     return false;
 }
 
+/* The one that nobody wrote is the directory; those that stand in a file are absolute already. */
+static void resolve_context(struct load *load, struct build *build)
+{
+    if (build->context && build->context[0] != '/' && !load_is_remote(build->context))
+        build->context = load_resolve_path(load, load->directory, build->context);
+}
+
 static void resolve_build(struct load *load, struct build *build)
 {
     size_t n = 0;
@@ -42,35 +49,6 @@ static void resolve_build(struct load *load, struct build *build)
             build->args.items[n++] = arg;
     }
     build->args.n = n;
-}
-
-static void resolve_paths(struct load *load, struct draft *draft)
-{
-    struct build *build = &draft->service.build;
-
-    if (build->context && !load_is_remote(build->context))
-        build->context = load_resolve_path(load, load->directory, build->context);
-    for (size_t i = 0; i < draft->service.n_volumes; i++) {
-        struct service_mount *mount = &draft->service.volumes[i];
-
-        if (mount->type == SERVICE_MOUNT_BIND && mount->source)
-            mount->source = load_resolve_path(load, load->directory, mount->source);
-    }
-}
-
-/* Those of secrets and configs were relative when they were read, if at all. */
-static void clean_files(struct load *load, struct model *model)
-{
-    static const enum resource_kind kinds[] = {RESOURCE_SECRET, RESOURCE_CONFIG};
-
-    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-        struct file_object *objects = model->resources[kinds[k]].items;
-
-        for (size_t i = 0; i < model->resources[kinds[k]].n; i++) {
-            if (objects[i].file)
-                objects[i].file = load_resolve_path(load, load->directory, objects[i].file);
-        }
-    }
 }
 
 /* ---- networks ---------------------------------------------------------------------------------
@@ -200,15 +178,13 @@ void normalise_model(struct load *load, struct model *model)
         read_security_opts(&model->drafts[i].service);
         resolve_build(load, &model->drafts[i].service.build);
         if (!(flags & PROJECT_NO_PATH_RESOLUTION))
-            resolve_paths(load, &model->drafts[i]);
+            resolve_context(load, &model->drafts[i].service.build);
         if (flags & PROJECT_NO_NORMALIZE)
             continue;
         attach_default(load, &model->drafts[i].service);
         complete_hooks(load, &model->drafts[i].service);
         imply_dependencies(load, &model->drafts[i].service);
     }
-    if (!(flags & PROJECT_NO_PATH_RESOLUTION))
-        clean_files(load, model);
     if (flags & PROJECT_NO_NORMALIZE)
         return;
     add_default(load, model);

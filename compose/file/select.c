@@ -65,7 +65,10 @@ static bool is_enabled(const struct service *service, const struct strings *acti
     if (service->profiles.n == 0 || strings_contain(active, "*"))
         return true;
     for (size_t i = 0; i < service->profiles.n; i++) {
-        if (strings_contain(active, service->profiles.items[i]))
+        const char *profile = service->profiles.items[i];
+
+        /* "" is active when no other one is */
+        if (strings_contain(active, profile) || (!*profile && active->n == 0))
             return true;
     }
     return false;

@@ -46,7 +46,7 @@ static const struct shape limits_shape = SHAPE_OF(limit_fields);
 
 static const struct field discrete_fields[] = {
     FIELD("kind", "The resource's name.", .type = &kept_text),
-    FIELD("value", "How many of it.", .type = &kept_number),
+    FIELD("value", "How many of it.", .type = &kept_amount),
 };
 static const struct shape discrete_shape = SHAPE_OF(discrete_fields);
 static const struct field generic_fields[] = {

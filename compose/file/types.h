@@ -146,6 +146,7 @@ extern const struct field_type kept_int_text; /* printed as text, as Compose doe
 extern const struct field_type kept_number;   /* >= 0; 0 says nothing */
 extern const struct field_type
     kept_bytes; /* "64m" → "67108864"; -1 if the range has it; 0 says nothing */
+extern const struct field_type kept_amount;    /* a number; 0 is one */
 extern const struct field_type kept_duration;  /* "90s" → 1m30s */
 extern const struct field_type kept_pause;     /* the same; none at all says nothing */
 extern const struct field_type kept_file_mode; /* → "0440" */

@@ -231,6 +231,17 @@ static const struct node *keep_number(struct load *load, const struct field *fie
     return value != 0 ? type_number.encode(&encoder, &bound, &value) : NULL;
 }
 
+static const struct node *keep_amount(struct load *load, const struct field *field,
+                                      const struct node *node)
+{
+    size_t n_errors = load->report.n_errors;
+    const struct node *kept = keep_number(load, field, node);
+
+    if (kept || load->report.n_errors > n_errors)
+        return kept;
+    return node_new_scalar(load->arena, NODE_INT, "0", node->span);
+}
+
 static const struct node *keep_bytes(struct load *load, const struct field *field,
                                      const struct node *node)
 {
@@ -344,6 +355,10 @@ static const struct schema host_schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST,
 static const struct schema scalar_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
 
 const struct field_type kept_number = {.keep = keep_number,
+                                       .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT,
+                                                  .pattern = NUMBER_PATTERN,
+                                                  .range = RANGE(0, INT32_MAX)}};
+const struct field_type kept_amount = {.keep = keep_amount,
                                        .schema = {.forms = SCHEMA_NUMBER | SCHEMA_TEXT,
                                                   .pattern = NUMBER_PATTERN,
                                                   .range = RANGE(0, INT32_MAX)}};

@@ -17,7 +17,7 @@ static const struct schema port_schema = {.forms = SCHEMA_INT | SCHEMA_TEXT,
                                           .pattern = "^[0-9]+(-[0-9]+)?(/[a-zA-Z]+)?$",
                                           .range = RANGE(1, 65535)};
 static const struct schema profile_schema = {.forms = SCHEMA_TEXT,
-                                             .pattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"};
+                                             .pattern = "^([a-zA-Z0-9][a-zA-Z0-9_.-]*)?$"};
 static const struct schema value_schema = {.forms = SCHEMA_SCALAR | SCHEMA_NULL};
 static const struct schema host_schema = {.forms = SCHEMA_TEXT | SCHEMA_LIST,
                                           .items = &text_schema};
@@ -265,7 +265,7 @@ const struct field_type type_expose = {.decode = expose_decode,
 static const char *read_profile(struct load *load, const struct node *node)
 {
     const char *text = want_text(load, node);
-    bool is_good = text && *text && !strchr("_.-", *text);
+    bool is_good = text && (!*text || !strchr("_.-", *text)); /* "": select.c */
 
     for (size_t i = 0; is_good && text[i]; i++)
         is_good = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'A' && text[i] <= 'Z') ||

@@ -113,6 +113,12 @@ static void put_once(struct long_form *form, struct node *map, const char *key, 
         put_true(form, map, key);
 }
 
+/* How soon both sides see a write, which on Linux is at once. */
+static bool is_consistency(struct str option)
+{
+    return str_is(option, "cached") || str_is(option, "delegated") || str_is(option, "consistent");
+}
+
 static void add_option(struct long_form *form, struct str option)
 {
     if (str_is(option, "ro"))
@@ -123,7 +129,7 @@ static void add_option(struct long_form *form, struct str option)
         put_once(form, form->bind, "selinux", option);
     else if (is_propagation(option))
         put_once(form, form->bind, "propagation", option);
-    else if (!str_is(option, "rw"))
+    else if (!is_consistency(option) && !str_is(option, "rw"))
         report_warning(&form->load->report, form->span, NULL,
                        "%s: option \"" STR_FMT "\" is unknown and has no effect",
                        report_path(&form->load->report), STR_ARG(option));
@@ -156,7 +162,10 @@ static struct node *long_mount(struct load *load, const struct short_mount *moun
     }
     if (is_bind)
         put_true(&form, form.bind, "create_host_path");
-    if (form.bind->n > 0 && is_bind)
+    else if (node_find(form.bind, "propagation"))
+        report_warning(&load->report, span, NULL, "%s: propagation has no effect on a volume",
+                       report_path(&load->report));
+    if (form.bind->n > 0)
         node_add(form.mount, "bind", span, form.bind);
     if (!is_bind)
         node_add(form.mount, "volume", span, form.volume);
@@ -224,6 +233,16 @@ static void check_mount(struct load *load, const struct node *item, struct servi
                      report_path(&load->report));
 }
 
+/* What "volume:/target:z" says, too. */
+static bool is_of_volumes(const struct node_entry *section)
+{
+    size_t n = 0;
+
+    n += node_find(section->value, "selinux") != NULL;
+    n += node_find(section->value, "propagation") != NULL;
+    return strcmp(section->key, "bind") == 0 && section->value->n == n;
+}
+
 /* bind:, volume:, tmpfs: and image: only on their own type. */
 static void check_sections(struct load *load, const struct node *item, struct service_mount *mount)
 {
@@ -232,7 +251,8 @@ static void check_sections(struct load *load, const struct node *item, struct se
 
         if (section && i == (size_t)mount->type)
             mount->has_section = true;
-        else if (section && section->value->n > 0)
+        else if (section && section->value->n > 0 &&
+                 !(mount->type == SERVICE_MOUNT_VOLUME && is_of_volumes(section)))
             report_error(&load->report, section->span, NULL,
                          "%s: `%s` options on a mount of type \"%s\"", report_path(&load->report),
                          type_name_of[i], type_name_of[mount->type]);
@@ -370,7 +390,10 @@ static const struct node *section_encode(const struct encoder *encoder, const st
 {
     const struct service_mount *mount = object;
 
-    return mount->has_section && is_of_type(field, mount)
+    bool is_bind_of_volume = mount->type == SERVICE_MOUNT_VOLUME && str_is(field->name, "bind") &&
+                             (mount->selinux || mount->propagation);
+
+    return (mount->has_section && is_of_type(field, mount)) || is_bind_of_volume
                ? shape_encode(encoder, field->shape, mount)
                : NULL;
 }

@@ -29,7 +29,7 @@ struct short_port {
 
 /* "[[IP:]HOST:]CONTAINER[/proto]", with ranges */
 #define SHORT_PATTERN                                                                              \
-    "^((\\[?[0-9a-fA-F.:]+\\]?:)?([0-9]+(-[0-9]+)?)?:)?[0-9]+(-[0-9]+)?(/[a-zA-Z]+)?$"
+    "^(((\\[?[0-9a-fA-F.:]+\\]?)?:)?([0-9]+(-[0-9]+)?)?:)?[0-9]+(-[0-9]+)?(/[a-zA-Z]+)?$"
 static const struct schema port_schema = {
     .forms = SCHEMA_INT | SCHEMA_TEXT, .pattern = SHORT_PATTERN, .range = RANGE(1, 65535)};
 static const char *const port_modes[] = {"ingress", "host", NULL};
@@ -110,7 +110,8 @@ static int parse_short(const char *spec, struct short_port *ret, struct error *e
 
         if (!has_address)
             published = head;
-        if (has_address && parse_host_ip(address, &port.host_ip, err) < 0)
+        /* ":80:80", of ${BIND:-}:80:80, is every address */
+        if (has_address && address.len > 0 && parse_host_ip(address, &port.host_ip, err) < 0)
             return -1;
         if (published.len > 0 && parse_range(published, 0, &port.published) < 0)
             return error_set(err, ERROR_INVALID, "invalid hostPort: " STR_FMT, STR_ARG(published));
@@ -405,14 +406,23 @@ const struct field_type type_port_protocol = {
                .words = protocols,
                .pattern = "^([tT][cC][pP]|[uU][dD][pP]|[sS][cC][tT][pP])$"}};
 
-/* Both modes mean the same without a swarm. */
+/* They mean the same without a swarm; so does any other word, of which some are in wide use. */
 static void mode_decode(struct load *load, const struct field *field, const struct node *node,
                         void *object)
 {
-    if (want_text(load, node) && want_schema_text(load, field, node))
+    bool is_known = false;
+
+    if (!want_text(load, node))
+        return;
+    for (size_t i = 0; port_modes[i]; i++)
+        is_known |= strcmp(node->text, port_modes[i]) == 0;
+    if (!is_known && *node->text)
+        report_warning(&load->report, node->span, "ingress or host",
+                       "%s: mode \"%s\" is unknown and has no effect", report_path(&load->report),
+                       node->text);
+    if (*node->text)
         *SLOT(const char *, object, field) = node->text;
 }
 
-const struct field_type type_port_mode = {.decode = mode_decode,
-                                          .encode = protocol_encode,
-                                          .schema = {.forms = SCHEMA_TEXT, .words = port_modes}};
+const struct field_type type_port_mode = {
+    .decode = mode_decode, .encode = protocol_encode, .schema = {.forms = SCHEMA_TEXT}};

@@ -282,7 +282,9 @@ static void signal_decode(struct load *load, const struct field *field, const st
     struct error error = ERROR_INIT;
     int number;
 
-    if (text && parse_signal(str_from(text), &number, &error) < 0)
+    if (!text || !*text)
+        return;
+    if (parse_signal(str_from(text), &number, &error) < 0)
         report_error(&load->report, node->span, NULL, "%s: %s", report_path(&load->report),
                      error.text);
     *SLOT(const char *, object, field) = text;
@@ -615,7 +617,7 @@ static void restart_decode(struct load *load, const struct field *field, const s
     bool has_count;
 
     (void)field;
-    if (!text)
+    if (!text || !*text) /* ${RESTART:-} */
         return;
     has_count = str_cut(str_from(text), ':', &name, &count);
     for (size_t i = SERVICE_RESTART_NO; i < sizeof(restart_name) / sizeof(restart_name[0]); i++) {
@@ -649,7 +651,7 @@ const struct field_type type_restart = {
     .decode = restart_decode,
     .encode = restart_encode,
     .schema = {.forms = SCHEMA_TEXT,
-               .pattern = "^(no|always|unless-stopped|on-failure(:[0-9]+)?)$"}};
+               .pattern = "^(no|always|unless-stopped|on-failure(:[0-9]+)?)?$"}};
 
 /* ---- what other steps look at -----------------------------------------------------------------
  */

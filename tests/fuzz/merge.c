@@ -49,7 +49,8 @@ static bool is_regular(const struct node *node)
     for (size_t i = 0; i < node->n; i++) {
         const char *key = node->entries[i].key;
 
-        if ((key && (strcmp(key, "ulimits") == 0 || strcmp(key, "ipam") == 0)) ||
+        if ((key && (strcmp(key, "ulimits") == 0 || strcmp(key, "ipam") == 0 ||
+                     strcmp(key, "logging") == 0)) || /* whose driver may be missing */
             !is_regular(node->entries[i].value))
             return false;
     }
