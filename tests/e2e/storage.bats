@@ -89,6 +89,26 @@ END
     equal "$(berth exec -T web cat /etc/app.conf)" 'port = 81'
 }
 
+@test "a bind mount's source is the path as it is written, links and all" {
+    mkdir -p real/inner beside
+    echo right >real/beside
+    echo wrong >beside/file
+    ln -s real/inner link
+    compose <<END
+services:
+  web:
+    image: box
+    command: sleep infinity
+    volumes: ["$PWD/link/../beside:/beside:ro", "$PWD/real/:/slash:cached", "$PWD/missing/deeper/:/made"]
+END
+    up
+    equal "$(berth exec -T web cat /beside)" right
+    equal "$(berth exec -T web cat /slash/beside)" right
+    [ -d missing/deeper ]
+    run berth plan --detailed-exitcode
+    equal "$status" 0
+}
+
 @test "the long form of a bind mount refuses a source that is missing" {
     compose <<'END'
 services:
