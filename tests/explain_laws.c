@@ -16,12 +16,6 @@ static bool is_reason(const struct explain_step *step)
     return !step->is_overridden && step->effect != EXPLAIN_KEEPS && step->effect != EXPLAIN_REPEATS;
 }
 
-/* Also when nobody says it, or it was removed. */
-static bool is_always_printed(const char *path, const struct node *node)
-{
-    return strcmp(path, "services") == 0 && node->n == 0;
-}
-
 /* Whether the JSON has the value as `config --format json` would print it. */
 static bool has_value(struct arena *arena, const struct buf *json, const struct node *value)
 {
@@ -55,7 +49,7 @@ static const char *check_value(struct arena *arena, const struct project *projec
         broken = "as something else";
     else if (!has_value(arena, &shown, node))
         broken = "as something else in JSON";
-    else if (n_reasons == 0 && !is_always_printed(path, node))
+    else if (n_reasons == 0)
         broken = "without a reason";
     else if (node->kind == NODE_SCALAR && !node_is_null(node) && n_reasons > 1)
         broken = "with several reasons";

@@ -540,6 +540,7 @@ int project_explain(struct arena *arena, const struct project *project, const ch
     const struct node *merged;
     struct explain_step origin;
     struct strings keys;
+    bool is_written;
 
     if (find_value(&explainer, path, &explanation.value, err) < 0)
         return -1;
@@ -552,7 +553,9 @@ int project_explain(struct arena *arena, const struct project *project, const ch
     merged = explainer.steps[explainer.n - 1].merged;
     if (merged)
         settle(&explainer, merged);
-    if (explain_decision(arena, project, &keys, explainer.found.n > 0, &origin)) {
+    /* what is there after all, though the files removed what they said, is a default */
+    is_written = !explanation.value || last_kind(&explainer);
+    if (explain_decision(arena, project, &keys, is_written, &origin)) {
         (void)override_from(&explainer, 0);
         add_step(&explainer, origin, NODE_SCALAR);
     }
