@@ -243,8 +243,10 @@ static const char *compare(struct load *load, const char *what, const struct nod
 const char *law_long_form_stays(struct trees *trees, const struct node *tree)
 {
     struct load *load = &trees->load;
-    const struct node *again = field_canonical(load, &file_field, tree);
+    const struct node *again;
 
+    load->n_ports = 0; /* those of the trees before are counted as if they were of one project */
+    again = field_canonical(load, &file_field, tree);
     if (load->report.n_errors > 0)
         return arena_printf(load->arena, "the long form is refused: %s",
                             load->report.items.items[0].message);
