@@ -220,7 +220,7 @@ static const struct node_entry **in_order(struct printer *printer, const struct 
         entries[i] = &node->entries[i];
     while (node->is_ordered && first < node->n && !key_is_extension(entries[first]->key))
         first++;
-    if (node->kind == NODE_MAP)
+    if (node->kind == NODE_MAP && node->n - first > 1)
         qsort(entries + first, node->n - first, sizeof(entries[0]), compare);
     return entries;
 }

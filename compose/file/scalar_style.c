@@ -166,10 +166,11 @@ static struct traits traits_of(struct str text)
     char before = 0;
 
     while (text.len > 0) {
-        size_t len;
-        uint32_t character = str_first_character(text, &len);
+        size_t len = 1;
+        bool is_ascii = text.data[0] >= ' ' && text.data[0] <= '~'; /* most are */
+        uint32_t character = is_ascii ? (uint32_t)text.data[0] : str_first_character(text, &len);
 
-        traits.has_special |= character_is_special(character);
+        traits.has_special |= !is_ascii && character_is_special(character);
         traits.has_tab |= character == '\t';
         traits.has_break |= character == '\n';
         traits.has_space_before_break |= character == '\n' && before == ' ';
