@@ -162,9 +162,6 @@ static struct node *long_mount(struct load *load, const struct short_mount *moun
     }
     if (is_bind)
         put_true(&form, form.bind, "create_host_path");
-    else if (node_find(form.bind, "propagation"))
-        report_warning(&load->report, span, NULL, "%s: propagation has no effect on a volume",
-                       report_path(&load->report));
     if (form.bind->n > 0)
         node_add(form.mount, "bind", span, form.bind);
     if (!is_bind)
@@ -228,6 +225,9 @@ static void check_mount(struct load *load, const struct node *item, struct servi
         report_error(&load->report, item->span, NULL,
                      "%s: invalid mount config for type \"bind\": source must not be empty",
                      report_path(&load->report));
+    if (mount->type == SERVICE_MOUNT_VOLUME && mount->propagation)
+        report_warning(&load->report, item->span, NULL, "%s: propagation has no effect on a volume",
+                       report_path(&load->report));
     if (mount->type == SERVICE_MOUNT_TMPFS && mount->source)
         report_error(&load->report, item->span, NULL, "%s: a tmpfs has no source",
                      report_path(&load->report));
