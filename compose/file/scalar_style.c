@@ -55,8 +55,8 @@ static bool is_sexagesimal(struct str text)
     (void)take(&text, "+-");
     if (text.len == 0 || !is_digit(text.data[0]))
         return false;
-    while (text.len > 0 && (is_digit(text.data[0]) || text.data[0] == '_'))
-        (void)take(&text, "0123456789_");
+    while (take(&text, "0123456789_"))
+        continue;
     while (take(&text, ":")) {
         int value = take_number(&text, 2);
 
@@ -156,7 +156,6 @@ struct traits {
     bool has_tab;
     bool has_break;
     bool has_space_before_break;
-    bool has_space_after_break;
     bool has_tab_as_indent; /* of a line: libyaml wants spaces there */
 };
 
@@ -174,7 +173,6 @@ static struct traits traits_of(struct str text)
         traits.has_tab |= character == '\t';
         traits.has_break |= character == '\n';
         traits.has_space_before_break |= character == '\n' && before == ' ';
-        traits.has_space_after_break |= character == ' ' && before == '\n';
         traits.has_tab_as_indent |= character == '\t' && (!before || before == '\n');
         before = text.data[0];
         text = (struct str){text.data + len, text.len - len};
@@ -187,7 +185,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Something in it begins another thing than text. */
+/* Something in the line begins another thing than text. */
 static bool has_indicator(struct str text)
 {
     bool is_alone = text.len == 1 || is_blank(text.data[1]);
@@ -199,31 +197,24 @@ static bool has_indicator(struct str text)
     for (size_t i = 1; i < text.len; i++) {
         if (text.data[i] == ':' && (i + 1 == text.len || is_blank(text.data[i + 1])))
             return true;
-        if (text.data[i] == '#' && (is_blank(text.data[i - 1]) || text.data[i - 1] == '\n'))
+        if (text.data[i] == '#' && is_blank(text.data[i - 1]))
             return true;
     }
     return false;
 }
 
-static bool is_space_or_break(char c)
-{
-    return c == ' ' || c == '\n';
-}
-
 enum scalar_style scalar_style_of(struct str text, bool is_key)
 {
     struct traits traits = traits_of(text);
-    bool can_be_single = !traits.has_tab && !traits.has_special && !traits.has_space_before_break &&
-                         !traits.has_space_after_break;
 
     if (traits.has_break)
         return is_key || traits.has_special || traits.has_space_before_break ||
                        traits.has_tab_as_indent || text.data[text.len - 1] == ' '
                    ? STYLE_DOUBLE
                    : STYLE_LITERAL;
-    if (is_taken_for_else(text) || !can_be_single)
+    if (traits.has_special || traits.has_tab || is_taken_for_else(text))
         return STYLE_DOUBLE;
-    if (is_space_or_break(text.data[0]) || text.data[text.len - 1] == ' ' || has_indicator(text))
+    if (text.data[0] == ' ' || text.data[text.len - 1] == ' ' || has_indicator(text))
         return STYLE_SINGLE;
     return STYLE_PLAIN;
 }
