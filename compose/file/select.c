@@ -132,15 +132,10 @@ static void drop_links(struct arena *arena, struct service *service, const char 
         if (strlen(name) != len || strncmp(link->value->text, name, len) != 0)
             node_add(left, NULL, link->span, link->value);
     }
-    kept = node_new(arena, NODE_MAP, service->kept->span, service->kept->n);
-    for (size_t i = 0; i < service->kept->n; i++) {
-        const struct node_entry *entry = &service->kept->entries[i];
-
-        if (entry != links)
-            node_add(kept, entry->key, entry->span, entry->value);
-        else if (left->n > 0)
-            node_add(kept, entry->key, entry->span, left);
-    }
+    kept = left->n > 0 ? node_copy(arena, service->kept, 0)
+                       : node_without(arena, service->kept, links->key);
+    if (left->n > 0)
+        kept->entries[links - service->kept->entries].value = left;
     service->kept = kept;
 }
 
