@@ -9,11 +9,6 @@
 
 #include "engine/base/str.h"
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
@@ -25,7 +20,7 @@ static uint64_t number_at(const char *text, uint64_t before, size_t *ret_len)
     uint64_t value = before;
     size_t n = 0;
 
-    while (is_digit(text[n]))
+    while (char_is_digit(text[n]))
         value = value * 10 + (uint64_t)(text[n++] - '0');
     *ret_len = n;
     return value;
@@ -34,7 +29,7 @@ static uint64_t number_at(const char *text, uint64_t before, size_t *ret_len)
 /* Zeros at the front of a number don't count, zeros within it do. */
 static bool is_within_number(const char *key, size_t at)
 {
-    while (at > 0 && is_digit(key[at - 1])) {
+    while (at > 0 && char_is_digit(key[at - 1])) {
         if (key[--at] != '0')
             return true;
     }
@@ -53,7 +48,7 @@ static int compare_rest(const char *a, const char *b, size_t at)
     if (is_letter(*left) && is_letter(*right))
         return (unsigned char)*left < (unsigned char)*right ? -1 : 1;
     if (is_letter(*left) || is_letter(*right)) {
-        bool left_first = at > 0 && is_digit(a[at - 1]) ? is_letter(*left) : is_letter(*right);
+        bool left_first = at > 0 && char_is_digit(a[at - 1]) ? is_letter(*left) : is_letter(*right);
 
         return left_first ? -1 : 1;
     }

@@ -21,11 +21,6 @@ static const struct {
     {".INF", NODE_FLOAT}, {".nan", NODE_FLOAT}, {".NaN", NODE_FLOAT}, {".NAN", NODE_FLOAT},
 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static struct str skip_sign(struct str text)
 {
     if (text.len > 0 && (text.data[0] == '-' || text.data[0] == '+'))
@@ -36,7 +31,7 @@ static struct str skip_sign(struct str text)
 /* Behind the digits and underscores at `at`; *n_digits grows. */
 static size_t skip_digits(struct str text, size_t at, size_t *n_digits)
 {
-    for (; at < text.len && (is_digit(text.data[at]) || text.data[at] == '_'); at++)
+    for (; at < text.len && (char_is_digit(text.data[at]) || text.data[at] == '_'); at++)
         *n_digits += text.data[at] != '_';
     return at;
 }
@@ -89,7 +84,7 @@ static bool is_in_range(struct str text)
 
 static int digit_value(char c)
 {
-    if (is_digit(c))
+    if (char_is_digit(c))
         return c - '0';
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
@@ -177,8 +172,8 @@ enum node_type node_type_of(struct str text)
 
     if (text.len == 0)
         return NODE_NULL;
-    if (is_digit(first) || first == '-' || first == '+' || first == '.') {
-        if (text.len > 1 || is_digit(first)) {
+    if (char_is_digit(first) || first == '-' || first == '+' || first == '.') {
+        if (text.len > 1 || char_is_digit(first)) {
             if (first != '.' && is_int(text))
                 return NODE_INT;
             if (is_float(text))

@@ -9,11 +9,6 @@
 /* ---- what a plain text would be taken for ------------------------------------------------------
  */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* YAML 1.1's booleans. */
 static bool is_old_bool(struct str text)
 {
@@ -33,7 +28,7 @@ static int take_number(struct str *text, size_t max)
     int value = 0;
     size_t n = 0;
 
-    while (n < max && n < text->len && is_digit(text->data[n]))
+    while (n < max && n < text->len && char_is_digit(text->data[n]))
         value = value * 10 + (text->data[n++] - '0');
     *text = (struct str){text->data + n, text->len - n};
     return n > 0 ? value : -1;
@@ -53,7 +48,7 @@ static bool is_sexagesimal(struct str text)
     size_t n_parts = 0;
 
     (void)take(&text, "+-");
-    if (text.len == 0 || !is_digit(text.data[0]))
+    if (text.len == 0 || !char_is_digit(text.data[0]))
         return false;
     while (take(&text, "0123456789_"))
         continue;
@@ -101,7 +96,7 @@ static bool take_clock(struct str *text)
             return false;
     }
     if (take(text, ".,")) {
-        if (text->len == 0 || !is_digit(text->data[0]))
+        if (text->len == 0 || !char_is_digit(text->data[0]))
             return false;
         while (take(text, "0123456789"))
             continue;

@@ -31,6 +31,12 @@ struct str str_trim(struct str s); /* ASCII white space at both ends */
 bool str_cut(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
 bool str_cut_last(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
 
+/* Of ASCII, whatever the locale. */
+static inline bool char_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* The UTF-8 character at the front of what is not empty, and its length; 0xfffd and 1 for a byte
  * that is no UTF-8 (overlong, surrogate, or past U+10FFFF, too). */
 uint32_t str_first_character(struct str text, size_t *ret_len);

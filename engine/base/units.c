@@ -13,18 +13,13 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* Reads digits off the front of *rest. False if there are none, or if they don't fit 64 bits. */
 static bool take_digits(struct str *rest, uint64_t *ret)
 {
     uint64_t value = 0;
     size_t n = 0;
 
-    for (; n < rest->len && is_digit(rest->data[n]); n++) {
+    for (; n < rest->len && char_is_digit(rest->data[n]); n++) {
         if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
             __builtin_add_overflow(value, (uint64_t)(rest->data[n] - '0'), &value))
             return false;
@@ -90,7 +85,7 @@ static bool take_decimal(struct str *rest, struct decimal *ret)
     struct decimal decimal = {0, 0, 1};
     bool has_digits = false;
 
-    if (rest->len && is_digit(rest->data[0])) {
+    if (rest->len && char_is_digit(rest->data[0])) {
         if (!take_digits(rest, &decimal.whole))
             return false;
         has_digits = true;
@@ -98,7 +93,7 @@ static bool take_decimal(struct str *rest, struct decimal *ret)
     if (rest->len && rest->data[0] == '.') {
         rest->data++;
         rest->len--;
-        for (; rest->len && is_digit(rest->data[0]); rest->data++, rest->len--) {
+        for (; rest->len && char_is_digit(rest->data[0]); rest->data++, rest->len--) {
             has_digits = true;
             if (decimal.scale < 1000000000) {
                 decimal.fraction = decimal.fraction * 10 + (uint64_t)(rest->data[0] - '0');
@@ -144,7 +139,7 @@ static const struct duration_unit *take_duration_unit(struct str *rest)
 {
     size_t n = 0;
 
-    while (n < rest->len && !is_digit(rest->data[n]) && rest->data[n] != '.')
+    while (n < rest->len && !char_is_digit(rest->data[n]) && rest->data[n] != '.')
         n++;
     for (size_t i = 0; i < sizeof(duration_units) / sizeof(duration_units[0]); i++) {
         if (!str_is((struct str){rest->data, n}, duration_units[i].name))
@@ -208,7 +203,7 @@ int parse_bytes(struct str text, uint64_t *ret_bytes, struct error *err)
     unsigned shift = 0;
     uint64_t bytes;
 
-    if (!rest.len || !is_digit(rest.data[0]) || !take_decimal(&rest, &decimal))
+    if (!rest.len || !char_is_digit(rest.data[0]) || !take_decimal(&rest, &decimal))
         return error_set(err, ERROR_INVALID, "invalid size \"" STR_FMT "\" (write it like 64m)",
                          STR_ARG(text));
 
